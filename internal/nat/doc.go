@@ -1,0 +1,3 @@
+// Package nat describes, as values, which public endpoints lead to which
+// private ports, and what a backend must do to make the kernel agree.
+package nat
