@@ -1,0 +1,85 @@
+# A list of names for commands; `make help` prints it.
+
+# Go's own tarball unpacks to /usr/local/go, which a plain root shell does not
+# have in its PATH.
+export PATH := $(PATH):/usr/local/go/bin
+
+# The checkout's owner is often not who builds (root in CI), and git then
+# refuses to name the commit: say it here, or not at all.
+export GOFLAGS := $(strip $(GOFLAGS) -buildvcs=false)
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+
+TOOL := go tool -modfile=tools/go.mod
+
+prefix      ?= /usr/local
+sbindir     ?= $(prefix)/sbin
+mandir      ?= $(prefix)/share/man
+unitdir     ?= $(prefix)/lib/systemd/system
+examplesdir ?= $(prefix)/share/doc/switcheroo/examples
+
+.PHONY: help
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: build
+build: go ## compile bin/switcherood
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/switcherood ./cmd/switcherood
+
+.PHONY: test
+test: go ## everything: lint, unit tests with -race, fuzzing, end to end on real systemd
+	test/setup
+	go run ./test/suite
+
+.PHONY: lint
+lint: go ## gofmt, vet, staticcheck, and who may import whom (depguard)
+	@out=$$(gofmt -l .); test -z "$$out" || { echo "gofmt would change:" $$out >&2; exit 1; }
+	go vet ./...
+	$(TOOL) staticcheck ./...
+	$(TOOL) depguard ./...
+	go test ./test/lint
+
+.PHONY: fuzz
+fuzz: go ## every fuzz target, FUZZTIME each (10s)
+	go run ./test/suite -only fuzz
+
+.PHONY: bench
+bench: go ## how long a switch takes, beside one bare `iptables -R`
+	test/setup
+	go test -run '^$$' -bench . -timeout 30m ./test/bench
+
+.PHONY: loss
+loss: go ## the test that a switch loses nothing, 100 switches a kind of server
+	test/setup
+	SWITCHEROO_SWITCHES=$(or $(SWITCHES),100) go test -count 1 -v -timeout 2h -run Loss ./test/e2e
+
+.PHONY: demo
+demo: go ## a private host with real systemd, clients, and four deploys to watch
+	test/setup demo
+	@$(MAKE) --no-print-directory build
+	go run ./test/demo
+
+.PHONY: install
+install: ## put what `make build` made where systemd finds it (DESTDIR, prefix)
+	@test -x bin/switcherood || { echo 'make: run "make build" first' >&2; exit 1; }
+	install -D -m 0755 bin/switcherood $(DESTDIR)$(sbindir)/switcherood
+	install -d $(DESTDIR)$(unitdir) $(DESTDIR)$(mandir)/man5 $(DESTDIR)$(mandir)/man8 $(DESTDIR)$(examplesdir)
+	sed 's|/usr/sbin/switcherood|$(sbindir)/switcherood|' packaging/systemd/switcherood.service >$(DESTDIR)$(unitdir)/switcherood.service
+	chmod 0644 $(DESTDIR)$(unitdir)/switcherood.service
+	install -m 0644 docs/man/*.5 $(DESTDIR)$(mandir)/man5
+	install -m 0644 docs/man/*.8 $(DESTDIR)$(mandir)/man8
+	install -m 0644 examples/*.service $(DESTDIR)$(examplesdir)
+
+.PHONY: uninstall
+uninstall: ## take it away again; rules stay until `switcherood --cleanup`
+	rm -f $(DESTDIR)$(sbindir)/switcherood $(DESTDIR)$(unitdir)/switcherood.service
+	rm -f $(addprefix $(DESTDIR)$(mandir)/man5/,$(notdir $(wildcard docs/man/*.5)))
+	rm -f $(addprefix $(DESTDIR)$(mandir)/man8/,$(notdir $(wildcard docs/man/*.8)))
+	rm -rf $(DESTDIR)$(examplesdir)
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin
+
+.PHONY: go
+go:
+	@command -v go >/dev/null || { echo 'make: go is not in PATH; install Go 1.25 or newer from https://go.dev/dl/ (unpack it to /usr/local)' >&2; exit 1; }

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"time"
+)
+
+// stage is one part of the suite. Its run adds what it found to the report;
+// an error is about the stage itself and counts as one failure more.
+type stage struct {
+	name, about string
+	run         func(context.Context, *report) error
+}
+
+var stages = []stage{
+	{"lint", "gofmt, vet, staticcheck, import table", lint},
+	{"unit", "every package, with the race detector", unit},
+	{"fuzz", "every fuzz target, " + fuzzTime() + " each", fuzz},
+	{"e2e", "real systemd, real kernel rules, real clients", endToEnd},
+}
+
+func stageNames() []string {
+	var names []string
+	for _, s := range stages {
+		names = append(names, s.name)
+	}
+	return names
+}
+
+// pick returns the stages that the comma-separated list names, in suite order;
+// an empty list means all.
+func pick(list string) ([]stage, error) {
+	if list == "" {
+		return stages, nil
+	}
+	wanted := strings.Split(list, ",")
+	for _, name := range wanted {
+		if !slices.Contains(stageNames(), name) {
+			return nil, fmt.Errorf("no stage %q, only %s", name, strings.Join(stageNames(), ", "))
+		}
+	}
+	var picked []stage
+	for _, s := range stages {
+		if slices.Contains(wanted, s.name) {
+			picked = append(picked, s)
+		}
+	}
+	return picked, nil
+}
+
+func lint(ctx context.Context, r *report) error {
+	cmd := command(ctx, "make", "--no-print-directory", "lint")
+	cmd.Stdout, cmd.Stderr = r.out, r.out
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("make lint: %w", err)
+	}
+	r.passed++
+	return nil
+}
+
+func unit(ctx context.Context, r *report) error {
+	packages, err := listPackages(ctx, func(p string) bool { return !strings.Contains(p, "/test/") })
+	if err != nil {
+		return err
+	}
+	// -count=1: what these tests ask is the kernel, which no cache key covers.
+	return goTest(ctx, r, false, append([]string{"-race", "-count=1", "-timeout=5m"}, packages...)...)
+}
+
+func endToEnd(ctx context.Context, r *report) error {
+	packages, err := listPackages(ctx, func(p string) bool { return strings.Contains(p, "/test/") })
+	if err != nil {
+		return err
+	}
+	// -p=1: hosts of one package at a time, so that load in one is not lateness in another.
+	return goTest(ctx, r, true, append([]string{"-count=1", "-p=1", "-timeout=10m"}, packages...)...)
+}
+
+// goTest runs go test and reads its events into r. Failed tests are in r, not
+// in the error.
+func goTest(ctx context.Context, r *report, verbose bool, args ...string) error {
+	cmd := command(ctx, "go", append([]string{"test", "-json", "-vet=off"}, args...)...)
+	cmd.Stderr = r.out
+	events, err := cmd.StdoutPipe()
+	if err != nil {
+		return fmt.Errorf("pipe from go test: %w", err)
+	}
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("start go test: %w", err)
+	}
+	ran, failed := r.total(), r.failed
+	readErr := r.read(events, verbose)
+	waitErr := cmd.Wait()
+	switch {
+	case readErr != nil:
+		return readErr
+	case waitErr != nil && r.failed == failed:
+		return fmt.Errorf("go test: %w", waitErr)
+	case r.total() == ran:
+		return fmt.Errorf("no test ran")
+	}
+	return nil
+}
+
+// listPackages returns the module's packages that keep accepts.
+func listPackages(ctx context.Context, keep func(string) bool) ([]string, error) {
+	cmd := command(ctx, "go", "list", "./...")
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("go list: %w", err)
+	}
+	packages := slices.DeleteFunc(strings.Fields(string(out)), func(p string) bool { return !keep(p) })
+	if len(packages) == 0 {
+		return nil, fmt.Errorf("no packages")
+	}
+	return packages, nil
+}
+
+// command is exec.CommandContext, ended by an interrupt first so that go test
+// can end what it started.
+func command(ctx context.Context, name string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 10 * time.Second
+	return cmd
+}
