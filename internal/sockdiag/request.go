@@ -1,0 +1,50 @@
+package sockdiag
+
+import (
+	"encoding/binary"
+	"net/netip"
+
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	requestLen   = 56 // sizeof(struct inet_diag_req_v2)
+	attrBytecode = 1  // INET_DIAG_REQ_BYTECODE
+)
+
+// request is struct inet_diag_req_v2.
+type request struct {
+	family byte
+	states States
+	// local and remote are struct inet_diag_sockid; a dump compares the
+	// local port only.
+	local, remote netip.AddrPort
+	device        uint32
+}
+
+// message encodes the request. The cookie, all ones, stands for any.
+func (r request) message(flags netlink.HeaderFlags, bytecode []byte) (netlink.Message, error) {
+	b := make([]byte, requestLen)
+	b[0] = r.family
+	b[1] = unix.IPPROTO_TCP
+	binary.NativeEndian.PutUint32(b[4:], uint32(r.states))
+	binary.BigEndian.PutUint16(b[8:], r.local.Port())
+	binary.BigEndian.PutUint16(b[10:], r.remote.Port())
+	copy(b[12:28], r.local.Addr().AsSlice())
+	copy(b[28:44], r.remote.Addr().AsSlice())
+	binary.NativeEndian.PutUint32(b[44:], r.device)
+	binary.NativeEndian.PutUint64(b[48:], ^uint64(0))
+
+	if len(bytecode) > 0 {
+		attr, err := netlink.MarshalAttributes([]netlink.Attribute{{Type: attrBytecode, Data: bytecode}})
+		if err != nil {
+			return netlink.Message{}, err
+		}
+		b = append(b, attr...)
+	}
+	return netlink.Message{
+		Header: netlink.Header{Type: unix.SOCK_DIAG_BY_FAMILY, Flags: netlink.Request | flags},
+		Data:   b,
+	}, nil
+}

@@ -1,0 +1,62 @@
+package sockdiag
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// scan dumps the sockets of both families in the given states, and hands those
+// that the filter matches to visit, which must not keep them.
+func scan(ctx context.Context, states States, f *filter, visit func(message) error) error {
+	for _, family := range []byte{unix.AF_INET, unix.AF_INET6} {
+		err := scanFamily(ctx, family, states, f, visit)
+		switch {
+		case family == unix.AF_INET6 && errors.Is(err, unix.ENOENT):
+			// A kernel without IPv6.
+		case err != nil:
+			return fmt.Errorf("dump TCP sockets: %w", err)
+		}
+	}
+	return nil
+}
+
+func scanFamily(ctx context.Context, family byte, states States, f *filter, visit func(message) error) error {
+	req := request{
+		family: family,
+		states: states,
+		local:  netip.AddrPortFrom(netip.Addr{}, f.single()),
+	}
+	msg, err := req.message(netlink.Dump, f.bytecode())
+	if err != nil {
+		return err
+	}
+	return Exchange(ctx, unix.NETLINK_SOCK_DIAG, msg, func(reply netlink.Message) error {
+		m, err := parseMessage(reply.Data)
+		if err != nil {
+			return err
+		}
+		if !f.match(m.localPort()) {
+			return nil
+		}
+		return visit(m)
+	})
+}
+
+// maxAttempts bounds how often an interrupted dump is taken again.
+const maxAttempts = 5
+
+// consistently repeats the attempt while the kernel interrupts it.
+func consistently(attempt func() error) error {
+	var err error
+	for range maxAttempts {
+		if err = attempt(); !errors.Is(err, ErrInterrupted) {
+			return err
+		}
+	}
+	return err
+}
