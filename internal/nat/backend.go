@@ -7,8 +7,10 @@ import "context"
 type Installed struct {
 	Key        string // of the service
 	Activation string
-	Scope      Scope
-	Targets    []Target
+	// Scope is zero when nothing leads to the targets any more, as after a
+	// flush of the chain that we are hooked into.
+	Scope   Scope
+	Targets []Target
 }
 
 // Change says what Apply found and did.
@@ -24,7 +26,9 @@ type Backend interface {
 	// atomic commit a family moves every endpoint; it is idempotent, and
 	// after an error each family holds either all of want or what it held.
 	Apply(ctx context.Context, want Rules) (Change, error)
-	// Read returns what is installed, sorted by Key.
+	// Read returns what is installed, sorted by Key. A service whose families
+	// disagree, as after a death between two commits, has an entry for each
+	// of its activations.
 	Read(ctx context.Context) ([]Installed, error)
 	// Remove takes every trace of ours out of the kernel.
 	Remove(ctx context.Context) error
