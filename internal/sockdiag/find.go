@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"strconv"
 
@@ -13,7 +14,7 @@ import (
 
 // Find looks up the one connection between local and remote, in constant time,
 // and whether there is one. IPv4 addresses find it whatever family its
-// socket has. A zone must be an interface index or be empty.
+// socket has; a zone is an interface's name or index.
 func Find(ctx context.Context, local, remote netip.AddrPort) (Socket, bool, error) {
 	local = netip.AddrPortFrom(local.Addr().Unmap(), local.Port())
 	remote = netip.AddrPortFrom(remote.Addr().Unmap(), remote.Port())
@@ -30,11 +31,11 @@ func find(ctx context.Context, local, remote netip.AddrPort) (Socket, bool, erro
 		req.family = unix.AF_INET6
 	}
 	if zone := local.Addr().Zone(); zone != "" {
-		device, err := strconv.ParseUint(zone, 10, 32)
+		device, err := interfaceIndex(zone)
 		if err != nil {
-			return Socket{}, false, fmt.Errorf("zone %q is no interface index", zone)
+			return Socket{}, false, err
 		}
-		req.device = uint32(device)
+		req.device = device
 	}
 	msg, err := req.message(0, nil)
 	if err != nil {
@@ -61,4 +62,15 @@ func find(ctx context.Context, local, remote netip.AddrPort) (Socket, bool, erro
 		return Socket{}, false, err
 	}
 	return s, true, nil
+}
+
+func interfaceIndex(zone string) (uint32, error) {
+	if index, err := strconv.ParseUint(zone, 10, 32); err == nil {
+		return uint32(index), nil
+	}
+	i, err := net.InterfaceByName(zone)
+	if err != nil {
+		return 0, fmt.Errorf("zone %q: %w", zone, err)
+	}
+	return uint32(i.Index), nil
 }

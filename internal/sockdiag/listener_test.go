@@ -241,7 +241,13 @@ func TestLinkLocalListenerCanBeDialled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.Close()
+	defer c.Close()
+	for _, zone := range []string{"test0", got[0].Addr.Addr().Zone()} {
+		local := netip.AddrPortFrom(got[0].Addr.Addr().WithZone(zone), portOf(l))
+		if _, ok, err := Find(t.Context(), local, addrPort(c.LocalAddr())); !ok || err != nil {
+			t.Errorf("Find by zone %q: %v, %v", zone, ok, err)
+		}
+	}
 }
 
 func TestContextEndsIt(t *testing.T) {
