@@ -1,0 +1,172 @@
+// Package docs holds the documents to what they describe.
+package docs
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/switcheroo/switcheroo/internal/config"
+)
+
+const root = "../.."
+
+// block is a fenced block of a document: its text, and the file that a comment
+// above it names, if any.
+type block struct {
+	document, file, text string
+}
+
+var fence = regexp.MustCompile("(?ms)^(?:<!-- file: (\\S+) -->\n)?```\\w*\n(.*?)^```$")
+
+func blocks(t *testing.T) []block {
+	t.Helper()
+	var all []block
+	for _, document := range documents(t) {
+		for _, m := range fence.FindAllStringSubmatch(read(t, document), -1) {
+			all = append(all, block{document, m[1], m[2]})
+		}
+	}
+	return all
+}
+
+// documents returns the paths of all Markdown files from the root.
+func documents(t *testing.T) []string {
+	t.Helper()
+	var all []string
+	for _, pattern := range []string{"*.md", "docs/*.md"} {
+		files, err := filepath.Glob(filepath.Join(root, pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			all = append(all, strings.TrimPrefix(file, root+"/"))
+		}
+	}
+	if !slices.Contains(all, "README.md") {
+		t.Fatalf("no README.md among %q", all)
+	}
+	return all
+}
+
+func read(t *testing.T, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// TestQuotedFiles: what a document shows as a file is that file, which the
+// end-to-end tests run.
+func TestQuotedFiles(t *testing.T) {
+	quoted := map[string]bool{}
+	for _, b := range blocks(t) {
+		if b.file == "" {
+			continue
+		}
+		quoted[b.file] = true
+		if diff := cmp.Diff(read(t, b.file), b.text); diff != "" {
+			t.Errorf("%s does not show %s as it is (-file +document):\n%s", b.document, b.file, diff)
+		}
+	}
+	if want := "examples/myapp@.service"; !quoted[want] {
+		t.Errorf("no document shows %s", want)
+	}
+}
+
+// TestUnitsAreValid: the daemon accepts every unit, or part of one, that is
+// shown or shipped.
+func TestUnitsAreValid(t *testing.T) {
+	shown := blocks(t)
+	shipped, err := filepath.Glob(filepath.Join(root, "examples", "*.service"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range shipped {
+		name := filepath.Join("examples", filepath.Base(file))
+		shown = append(shown, block{document: name, text: read(t, name)})
+	}
+	checked := 0
+	for _, b := range shown {
+		if !strings.Contains(b.text, "[X-Switcheroo]") {
+			continue
+		}
+		checked++
+		instance, err := config.ParseInstance(unitName(t, b), []config.File{{Path: b.document, Data: []byte(b.text)}})
+		if err != nil {
+			t.Errorf("%s shows a unit with errors:\n%v\n%s", b.document, err, b.text)
+		} else if instance == nil || len(instance.Listen) == 0 {
+			t.Errorf("%s shows a unit that serves nothing:\n%s", b.document, b.text)
+		}
+	}
+	if checked < 5 {
+		t.Errorf("found only %d units in the documents and examples", checked)
+	}
+}
+
+var unitComment = regexp.MustCompile(`\A# (?:\S*/)?(\S+)@\.service\n`)
+
+// unitName is an instance of the template that the first line of b names. Its
+// instance name is one that can end a port number, too.
+func unitName(t *testing.T, b block) string {
+	t.Helper()
+	m := unitComment.FindStringSubmatch(b.text)
+	if m == nil {
+		t.Fatalf("%s shows a unit whose first line does not name its template:\n%s", b.document, b.text)
+	}
+	return m[1] + "@07.service"
+}
+
+var link = regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)
+
+func TestLinksLeadSomewhere(t *testing.T) {
+	checked := 0
+	for _, document := range documents(t) {
+		for _, m := range link.FindAllStringSubmatch(read(t, document), -1) {
+			checked++
+			if _, err := os.Stat(filepath.Join(root, filepath.Dir(document), m[1])); err != nil {
+				t.Errorf("%s links to %s: %v", document, m[1], err)
+			}
+		}
+	}
+	if checked == 0 {
+		t.Error("found no links")
+	}
+}
+
+var (
+	helpOption = regexp.MustCompile(`(?m)^\s+(?:-\w, )?--([a-z-]+)`)
+	manOption  = regexp.MustCompile(`(?m)^\.It Fl -([a-z-]+)`)
+)
+
+// TestManPageHasEveryOption compares switcherood(8) with what --help prints.
+func TestManPageHasEveryOption(t *testing.T) {
+	cmd := exec.CommandContext(t.Context(), "go", "run", "./cmd/switcherood", "--help")
+	cmd.Dir = root
+	help, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("switcherood --help: %v\n%s", err, help)
+	}
+	want := options(helpOption, string(help))
+	got := options(manOption, read(t, "docs/man/switcherood.8"))
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("options (-help +man page):\n%s\n%s", diff, help)
+	}
+}
+
+func options(pattern *regexp.Regexp, text string) []string {
+	var names []string
+	for _, m := range pattern.FindAllStringSubmatch(text, -1) {
+		names = append(names, m[1])
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
