@@ -76,6 +76,10 @@ uninstall: ## take it away again; rules stay until `switcherood --cleanup`
 	rm -f $(addprefix $(DESTDIR)$(mandir)/man8/,$(notdir $(wildcard docs/man/*.8)))
 	rm -rf $(DESTDIR)$(examplesdir)
 
+.PHONY: deb
+deb: go ## build the Debian package beside this directory (needs dpkg-dev, debhelper)
+	dpkg-buildpackage -b -us -uc
+
 .PHONY: clean
 clean: ## remove what was built
 	rm -rf bin
