@@ -1,0 +1,37 @@
+package main
+
+import (
+	"maps"
+	"slices"
+)
+
+// mode is how a server behaves. The zero mode, quick, has no fault: on SIGTERM
+// it stops accepting and finishes the requests under way.
+type mode struct {
+	slowAccept   bool // 50 ms between accepts
+	neverAccepts bool // listens, that is all
+	abrupt       bool // exits at once on SIGTERM
+	resets       bool // resets 2 % of its connections
+	unhealthy    bool // 503 at /healthz
+	neverReady   bool // no READY=1
+	exitsUnready bool // exits where others send READY=1
+	noListener   bool
+	twoListeners bool // one more than asked for
+	dies         bool // some time after READY=1
+}
+
+var modes = map[string]mode{
+	"quick":             {},
+	"slow-accept":       {slowAccept: true},
+	"never-accepts":     {neverAccepts: true},
+	"abrupt":            {abrupt: true},
+	"resetting":         {resets: true},
+	"unhealthy":         {unhealthy: true},
+	"never-ready":       {neverReady: true},
+	"exit-before-ready": {exitsUnready: true},
+	"no-listener":       {noListener: true},
+	"two-listeners":     {twoListeners: true},
+	"dies-after":        {dies: true},
+}
+
+func modeNames() []string { return slices.Sorted(maps.Keys(modes)) }
