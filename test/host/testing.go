@@ -3,7 +3,6 @@ package host
 import (
 	"context"
 	"os"
-	"path/filepath"
 	"testing"
 	"time"
 )
@@ -59,12 +58,4 @@ func needRoot(tb testing.TB) {
 	if os.Geteuid() != 0 {
 		tb.Skip(Check(""))
 	}
-}
-
-// Main runs a package's tests and removes what Build built: for TestMain, as
-// in os.Exit(host.Main(m)). Without it the next process that boots a host does.
-func Main(m *testing.M) int {
-	code := m.Run()
-	os.RemoveAll(filepath.Join(os.TempDir(), prefix+owner()))
-	return code
 }
