@@ -1,0 +1,20 @@
+package main
+
+import "path/filepath"
+
+// paths are where the daemon keeps its files, as DESIGN and the unit file have
+// them.
+type paths struct {
+	runtime    string // gone with a reboot
+	persistent string // kept
+}
+
+func defaultPaths() paths {
+	return paths{runtime: "/run/switcheroo", persistent: "/var/lib/switcheroo"}
+}
+
+// rulesLock serialises all who write our rules.
+func (p paths) rulesLock() string { return filepath.Join(p.runtime, "rules.lock") }
+
+// daemonLock is held for as long as a daemon lives.
+func (p paths) daemonLock() string { return filepath.Join(p.runtime, "switcherood.lock") }

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/switcheroo/switcheroo/internal/config"
+	"github.com/switcheroo/switcheroo/internal/lock"
+	"github.com/switcheroo/switcheroo/internal/nat"
+	"github.com/switcheroo/switcheroo/internal/nat/companion"
+	"github.com/switcheroo/switcheroo/internal/nat/iptables"
+)
+
+// rules are the two halves of ours in the kernel as one: the backend's
+// redirects, and the table that stands beside them whatever the backend.
+type rules struct {
+	backend *iptables.Backend
+	table   *companion.Table
+	lock    string // path
+	log     *slog.Logger
+}
+
+// openRules finds out what this host has, and changes nothing yet.
+func openRules(ctx context.Context, backend config.Backend, lockPath string, log *slog.Logger) (*rules, error) {
+	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	defer cancel()
+	b, err := iptables.New(ctx, iptables.Options{Log: log, Variant: variant(backend)})
+	if err != nil {
+		return nil, err
+	}
+	t, err := companion.Open(ctx, companion.Options{Log: log})
+	if err != nil {
+		return nil, err
+	}
+	return &rules{backend: b, table: t, lock: lockPath, log: log}, nil
+}
+
+func variant(b config.Backend) iptables.Variant {
+	switch b {
+	case config.BackendIptablesNFT:
+		return iptables.NFT
+	case config.BackendIptablesLegacy:
+		return iptables.Legacy
+	}
+	return iptables.Auto
+}
+
+func (r *rules) name() string { return r.backend.Name() }
+
+func (r *rules) close() {
+	if err := r.table.Close(); err != nil {
+		r.log.Warn("table not closed", "error", err)
+	}
+}
+
+func (r *rules) Lock(ctx context.Context) (func(), error) {
+	l, err := lock.Acquire(ctx, r.lock)
+	if err != nil {
+		return nil, err
+	}
+	return func() {
+		if err := l.Release(); err != nil {
+			r.log.Warn("rules lock not released", "error", err)
+		}
+	}, nil
+}
+
+// Apply writes the table first: the first connection that a redirect takes must
+// already have its timeouts.
+func (r *rules) Apply(ctx context.Context, want nat.Rules) (nat.Change, error) {
+	beside, err := r.table.Apply(ctx, privatePorts(want), want.Guarded)
+	if err != nil {
+		return nat.Change{}, fmt.Errorf("table %s: %w", companion.Name, err)
+	}
+	redirects, err := r.backend.Apply(ctx, want)
+	return nat.Change{
+		Changed:  beside.Changed || redirects.Changed,
+		Repaired: beside.Repaired || redirects.Repaired,
+	}, err
+}
+
+func (r *rules) Read(ctx context.Context) ([]nat.Installed, error) { return r.backend.Read(ctx) }
+
+func (r *rules) Foreign(ctx context.Context, redirects []nat.Redirect) ([]nat.Finding, error) {
+	return r.backend.Foreign(ctx, redirects)
+}
+
+// watch calls changed when others may have changed the rules, until ctx ends.
+func (r *rules) watch(ctx context.Context, changed func()) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return r.table.Watch(ctx, changed) })
+	g.Go(func() error { return r.backend.Watch(ctx, changed) })
+	return g.Wait()
+}
+
+// remove takes both halves out of the kernel.
+func (r *rules) remove(ctx context.Context) error {
+	if err := r.backend.Remove(ctx); err != nil {
+		return err
+	}
+	return r.table.Remove(ctx)
+}
+
+func privatePorts(want nat.Rules) []uint16 {
+	var ports []uint16
+	for _, r := range want.Redirects {
+		for _, t := range r.Targets {
+			ports = append(ports, t.Port)
+		}
+	}
+	slices.Sort(ports)
+	return slices.Compact(ports)
+}

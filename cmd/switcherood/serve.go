@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
+
+	"github.com/switcheroo/switcheroo/internal/config"
+	"github.com/switcheroo/switcheroo/internal/controller"
+	"github.com/switcheroo/switcheroo/internal/drain"
+	"github.com/switcheroo/switcheroo/internal/lock"
+	sysunit "github.com/switcheroo/switcheroo/internal/unit"
+)
+
+// options are what the command line says.
+type options struct {
+	paths
+	config   string // of the daemon's settings
+	logLevel string // before LogLevel=, "" if not given
+	stderr   io.Writer
+}
+
+// serve runs the daemon until ctx ends.
+func serve(ctx context.Context, o options) error {
+	var level slog.LevelVar
+	log := newLog(o.stderr, &level)
+	settings, err := readSettings(o, log)
+	if err != nil {
+		return err
+	}
+	level.Set(settings.LogLevel)
+
+	alone, err := onlyDaemon(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer alone.Release()
+
+	rules, err := openRules(ctx, settings.Backend, o.rulesLock(), log)
+	if err != nil {
+		return err
+	}
+	defer rules.close()
+
+	client := sysunit.New(sysunit.Options{Log: log})
+	note := newNotifier(log)
+	monitor := drain.New(log)
+	ctl := controller.New(controller.Options{
+		Units:   units{client},
+		Router:  rules,
+		Sockets: sockets{monitor},
+		Prober:  prober{},
+		Store:   controller.FileStore{Runtime: o.runtime, Persistent: o.persistent},
+		Log:     log,
+		Now:     monotonic,
+		Ready:   func() { note.ready(); log.Info("ready", "version", version, "backend", rules.name()) },
+	})
+
+	g, ctx := errgroup.WithContext(ctx)
+	fromSystemd := make(chan sysunit.Event)
+	toController := make(chan controller.Event, 64)
+	g.Go(func() error { return client.Run(ctx, fromSystemd) })
+	g.Go(func() error { return translate(ctx, fromSystemd, toController) })
+	g.Go(func() error { return ctl.Run(ctx, toController) })
+	g.Go(func() error { return rules.watch(ctx, ctl.RulesChanged) })
+	g.Go(func() error { return note.watchdog(ctx, ctl.Ping) })
+	g.Go(func() error {
+		return onHangup(ctx, func() {
+			note.reloading()
+			if next, err := readSettings(o, log); err == nil {
+				level.Set(next.LogLevel)
+				if next.Backend != settings.Backend {
+					log.Warn("another Backend= is used after a restart of switcherood", "now", settings.Backend, "then", next.Backend)
+				}
+			}
+			client.Resync()
+			note.ready()
+		})
+	})
+	err = g.Wait()
+	note.stopping()
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// readSettings reads the daemon's settings. Errors in them are logged, and the
+// defaults hold in their place: a typing mistake must not keep the daemon down.
+func readSettings(o options, log *slog.Logger) (config.Daemon, error) {
+	files, err := config.DaemonFiles(o.config)
+	if err != nil {
+		return config.Daemon{}, err
+	}
+	settings, err := config.ParseDaemon(files)
+	var all config.Errors
+	if errors.As(err, &all) {
+		for _, e := range all {
+			log.Error("configuration error", "error", e.Error())
+		}
+	} else if err != nil {
+		return config.Daemon{}, err
+	}
+	if o.logLevel != "" {
+		if settings.LogLevel, err = config.ParseLogLevel(o.logLevel); err != nil {
+			return config.Daemon{}, usageError{fmt.Errorf("--log-level: %w", err)}
+		}
+	}
+	return settings, nil
+}
+
+// onlyDaemon makes sure that no second daemon runs.
+func onlyDaemon(ctx context.Context, o options) (*lock.Lock, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	l, err := lock.Acquire(ctx, o.daemonLock())
+	if errors.Is(err, context.DeadlineExceeded) {
+		return nil, hinted{fmt.Errorf("switcherood is running: %w", err), `stop it first with "systemctl stop switcherood"`}
+	}
+	return l, err
+}
+
+// onHangup calls reload at every SIGHUP until ctx ends.
+func onHangup(ctx context.Context, reload func()) error {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, unix.SIGHUP)
+	defer signal.Stop(hangups)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-hangups:
+			reload()
+		}
+	}
+}
+
+// monotonic is CLOCK_MONOTONIC, as in systemd's timestamps. Go's own monotonic
+// clock has another zero.
+func monotonic() time.Duration {
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &t); err != nil {
+		panic(err) // the clock exists on every kernel
+	}
+	return time.Duration(t.Nano())
+}

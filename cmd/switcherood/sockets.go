@@ -1,0 +1,49 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/switcheroo/switcheroo/internal/config"
+	"github.com/switcheroo/switcheroo/internal/controller"
+	"github.com/switcheroo/switcheroo/internal/drain"
+	"github.com/switcheroo/switcheroo/internal/probe"
+)
+
+// sockets is the kernel's TCP as the controller sees it.
+type sockets struct{ monitor *drain.Monitor }
+
+func (s sockets) Quiesce(ctx context.Context, ports []uint16, limit time.Duration) (controller.Left, error) {
+	left, err := s.monitor.Quiesce(ctx, ports, limit)
+	return fromLeft(left), err
+}
+
+func (s sockets) Drain(ctx context.Context, ports []uint16, limit time.Duration) (controller.Left, error) {
+	var deadline time.Time // none
+	if limit != config.Infinity {
+		deadline = time.Now().Add(limit)
+	}
+	left, err := s.monitor.Drain(ctx, ports, deadline)
+	return fromLeft(left), err
+}
+
+func fromLeft(l drain.Left) controller.Left {
+	return controller.Left{HalfOpen: l.HalfOpen, Unaccepted: l.Unaccepted, Connections: l.Live, Tracked: l.Entries}
+}
+
+// prober asks instances by the network.
+type prober struct{}
+
+func (prober) Probe(ctx context.Context, p config.Probe, addr netip.AddrPort) error {
+	switch p.Kind {
+	case config.ProbeTCP:
+		return probe.TCP(ctx, addr)
+	case config.ProbeHTTP:
+		return probe.HTTP(ctx, addr, p.Path)
+	case config.ProbeNone:
+		return nil
+	}
+	return fmt.Errorf("unknown kind of probe %d", p.Kind)
+}

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/switcheroo/switcheroo/internal/config"
+	"github.com/switcheroo/switcheroo/internal/controller"
+	"github.com/switcheroo/switcheroo/internal/sockdiag"
+	sysunit "github.com/switcheroo/switcheroo/internal/unit"
+)
+
+// units is systemd as the controller sees it.
+type units struct{ client *sysunit.Client }
+
+func (u units) Status(ctx context.Context, name string) (controller.Unit, error) {
+	s, err := u.client.Status(ctx, name)
+	return fromStatus(s), err
+}
+
+func (u units) Listeners(ctx context.Context, of controller.Unit) ([]controller.Listener, error) {
+	var found []sockdiag.Listener
+	var err error
+	if of.Name == "" {
+		found, err = sockdiag.Listeners(ctx)
+	} else {
+		found, err = sysunit.Listeners(ctx, of.CGroup)
+	}
+	ls := make([]controller.Listener, len(found))
+	for i, l := range found {
+		ls[i] = controller.Listener{Addr: l.Addr, V6Only: l.V6Only}
+	}
+	return ls, err
+}
+
+func (u units) Stop(ctx context.Context, name string) error { return u.client.Stop(ctx, name) }
+
+func (u units) ResetFailed(ctx context.Context, name string) error {
+	return u.client.ResetFailed(ctx, name)
+}
+
+func (u units) Enabled(ctx context.Context, name string) (bool, error) {
+	state, err := u.client.FileState(ctx, name)
+	return state == "enabled", err
+}
+
+func (u units) Enable(ctx context.Context, name string) error  { return u.client.Enable(ctx, name) }
+func (u units) Disable(ctx context.Context, name string) error { return u.client.Disable(ctx, name) }
+
+func (u units) BootFinished(ctx context.Context) (time.Duration, error) {
+	return u.client.BootFinished(ctx)
+}
+
+func fromStatus(s sysunit.Status) controller.Unit {
+	u := controller.Unit{
+		Name:       s.Name,
+		Invocation: s.Invocation,
+		Active:     s.Active,
+		Sub:        s.Sub,
+		Job:        s.Job,
+		Type:       s.Type,
+		Result:     s.Result,
+		Restarts:   s.Restarts,
+		CGroup:     s.ControlGroup,
+		ReadyAt:    s.ReadyAt,
+		StartedAt:  s.StartedAt,
+	}
+	for _, f := range s.Files {
+		u.Files = append(u.Files, config.File{Path: f.Path, Data: f.Data})
+	}
+	return u
+}
+
+// translate hands systemd's news to the controller until ctx ends.
+func translate(ctx context.Context, from <-chan sysunit.Event, to chan<- controller.Event) error {
+	for {
+		var out controller.Event
+		select {
+		case <-ctx.Done():
+			return nil
+		case e := <-from:
+			switch e.Kind {
+			case sysunit.Resync:
+				out.Kind = controller.Resync
+				for _, s := range e.Units {
+					out.Units = append(out.Units, fromStatus(s))
+				}
+			case sysunit.Changed:
+				out.Kind, out.Unit = controller.Changed, fromStatus(e.Unit)
+			case sysunit.Gone:
+				out.Kind, out.Name = controller.Gone, e.Name
+			default:
+				continue // Lost: what is known holds until the next Resync
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case to <- out:
+		}
+	}
+}
