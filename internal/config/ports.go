@@ -1,0 +1,177 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// auto is the value of Port= that leaves the private port to be found.
+const auto = "auto"
+
+// choice is one private port that the file names. The number is 0 if it
+// depends on an instance that is not known.
+type choice struct {
+	word
+	number uint16
+}
+
+// choices returns Port= by endpoint name; empty means auto. A later word
+// replaces an earlier one for the same name, and "auto" all of them. ok is
+// false if one is wrong.
+func (r *reader) choices() (byName map[string]choice, ok bool) {
+	faults := len(r.errs)
+	byName = make(map[string]choice)
+	words := r.list("Port")
+	for i, w := range words {
+		lineBegins := i == 0 || words[i-1].at != w.at
+		lineEnds := i == len(words)-1 || words[i+1].at != w.at
+		if w.text == auto {
+			if !lineBegins || !lineEnds {
+				r.failWord(w, faultf("write either, not both", "auto is for all endpoints, a number for one"))
+			}
+			clear(byName)
+			continue
+		}
+		c, name, f := parseChoice(w)
+		if before, twice := byName[name]; twice && f == nil && before.at == w.at {
+			f = faultf(`name them: "Port=NAME=NUMBER", as in Listen=`, "a second private port for the same endpoint")
+		}
+		if f != nil {
+			r.failWord(w, f)
+			continue
+		}
+		byName[name] = c
+	}
+	return byName, len(r.errs) == faults
+}
+
+// parseChoice reads one word of Port=, "8443" or "https=8443".
+func parseChoice(w word) (c choice, name string, f *fault) {
+	name, number, named := strings.Cut(w.text, "=")
+	if !named {
+		name, number = "", w.text
+	} else if f := checkName(name); f != nil {
+		return c, "", f
+	}
+	if !w.known {
+		return choice{word: w}, name, nil
+	}
+	if named && number == auto {
+		return c, "", faultf("write a number for every endpoint, or Port=auto alone", "auto is for all endpoints")
+	}
+	port, f := parsePort(number)
+	if f != nil && strings.HasPrefix(f.hint, "a port") {
+		f.hint = "expected a port from 1 to 65535, NAME=PORT or auto"
+	}
+	return choice{w, port}, name, f
+}
+
+// ports gives each endpoint its private port: the one chosen by its name, or
+// else the one chosen without a name. It returns nil for auto, and when a
+// fault was found.
+func (r *reader) ports(listen []Listen, at []Pos, byName map[string]choice) map[string]uint16 {
+	if len(byName) == 0 {
+		r.checkAuto(listen, at)
+		return nil
+	}
+	faults := len(r.errs)
+	unused := maps.Clone(byName)
+	ports := make(map[string]uint16)
+	public := make(map[uint16]uint16) // by private port
+	known := true
+	for i, l := range listen {
+		name := l.Name
+		c, chosen := byName[name]
+		if !chosen {
+			name = ""
+			c, chosen = byName[name]
+		}
+		delete(unused, name)
+		ports[l.Name] = c.number
+		switch other, taken := public[c.number]; {
+		case !chosen:
+			r.fail(at[i], missing(l))
+		case c.number == 0:
+			known = false
+		case !taken:
+			public[c.number] = l.Port
+			r.checkPrivate(c, listen)
+		case other != l.Port:
+			r.failWord(c.word, faultf(mapping(listen), "public ports %d and %d cannot share a private port", other, l.Port))
+		}
+	}
+	r.checkUnused(unused, listen)
+	if !known || len(r.errs) > faults {
+		return nil
+	}
+	return ports
+}
+
+// missing tells that l has no private port although others have.
+func missing(l Listen) *fault {
+	add := "NUMBER"
+	if l.Name != "" {
+		add = l.Name + "=NUMBER"
+	}
+	return faultf(fmt.Sprintf(`add "Port=%s"`, add), "Listen=%s: no private port for it in Port=", l)
+}
+
+// checkAuto refuses to guess which of several sockets serves which port.
+func (r *reader) checkAuto(listen []Listen, at []Pos) {
+	for i, l := range listen {
+		if l.Port != listen[0].Port {
+			r.fail(at[i], faultf(mapping(listen), "Listen=%s: with public ports %d and %d, Port=auto cannot tell which socket serves which", l, listen[0].Port, l.Port))
+			return
+		}
+	}
+}
+
+// checkPrivate refuses a private port that is public too: nothing would be
+// redirected, and the next version could not listen beside this one.
+func (r *reader) checkPrivate(c choice, listen []Listen) {
+	for _, l := range listen {
+		if l.Port == c.number {
+			r.failWord(c.word, faultf("let the server listen on another port, or on port 0 with Port=auto", "%d is a public port itself", c.number))
+			return
+		}
+	}
+}
+
+// checkUnused refuses private ports that no endpoint would ever use.
+func (r *reader) checkUnused(unused map[string]choice, listen []Listen) {
+	var names []string
+	for _, l := range listen {
+		if l.Name != "" && !slices.Contains(names, l.Name) {
+			names = append(names, l.Name)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(unused)) {
+		w := unused[name].word
+		switch {
+		case name == "":
+			r.failWord(w, faultf(`remove it; an empty "Port=" drops what stands above`, "every endpoint has a port of its own"))
+		case len(names) == 0:
+			r.failWord(w, faultf(fmt.Sprintf(`name it: "Listen=%s=%s"`, name, listen[0]), "no endpoint is named %q", name))
+		default:
+			r.failWord(w, faultf(suggest(name, names), "no endpoint is named %q", name))
+		}
+	}
+}
+
+// mapping shows how to name the endpoints and to map each.
+func mapping(listen []Listen) string {
+	var endpoints, ports []string
+	for _, l := range listen {
+		if l.Name == "" {
+			l.Name = "p" + strconv.Itoa(int(l.Port))
+		}
+		endpoints = append(endpoints, l.String())
+		if port := l.Name + "=NUMBER"; !slices.Contains(ports, port) {
+			ports = append(ports, port)
+		}
+	}
+	return fmt.Sprintf(`give each its own: "Listen=%s" and "Port=%s"`, strings.Join(endpoints, " "), strings.Join(ports, " "))
+}

@@ -1,0 +1,85 @@
+package config
+
+import "strings"
+
+// reader turns the values of a section into typed ones and records what is
+// wrong with them.
+type reader struct {
+	*section
+	expand func(string) (text string, known bool, f *fault)
+}
+
+// word is one item of a list.
+type word struct {
+	value
+	raw   string // as written, without quotes
+	text  string // specifiers expanded
+	known bool   // false: it depends on the instance, in a template
+}
+
+// scalar returns the value of key that is in force, or fallback if there is
+// none, or none that is right.
+func scalar[T any](r *reader, key string, fallback T, parse func(string) (T, *fault)) T {
+	all := r.values[key]
+	if len(all) == 0 {
+		return fallback
+	}
+	v := all[len(all)-1]
+	text, known, f := r.expand(v.text)
+	if f != nil {
+		r.failValue(v, v.text, v.text, f)
+		return fallback
+	}
+	if !known {
+		return fallback
+	}
+	parsed, f := parse(text)
+	if f != nil {
+		r.failValue(v, v.text, text, f)
+		return fallback
+	}
+	return parsed
+}
+
+// list returns all words of key in force. As in systemd a word is split off
+// first and its specifiers expanded then, so an instance's name is one word
+// whatever is in it.
+func (r *reader) list(key string) []word {
+	var all []word
+	for _, v := range r.values[key] {
+		split, f := words(v.text)
+		if f != nil {
+			r.failValue(v, v.text, v.text, f)
+		}
+		for _, raw := range split {
+			if strings.HasPrefix(raw, "#") || strings.HasPrefix(raw, ";") {
+				r.failValue(v, v.text, v.text, faultf(commentHint, "%q begins no comment here", raw[:1]))
+				break
+			}
+			text, known, f := r.expand(raw)
+			if f != nil && zoned(raw) {
+				f = zoneFault()
+			}
+			if f != nil {
+				r.failValue(v, raw, raw, f)
+				continue
+			}
+			all = append(all, word{v, raw, text, known})
+		}
+	}
+	return all
+}
+
+// failWord records what is wrong with a word.
+func (r *reader) failWord(w word, f *fault) { r.failValue(w.value, w.raw, w.text, f) }
+
+// parseBool reads what systemd takes for a boolean.
+func parseBool(s string) (bool, *fault) {
+	switch strings.ToLower(s) {
+	case "1", "yes", "y", "true", "t", "on":
+		return true, nil
+	case "0", "no", "n", "false", "f", "off":
+		return false, nil
+	}
+	return false, faultf("expected yes or no", "not a boolean")
+}
