@@ -1,0 +1,152 @@
+package iptables
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/switcheroo/switcheroo/internal/nat"
+)
+
+// maxWrites bounds how often one Apply writes to a family. One write does,
+// unless another program changes the table between our read and our write.
+const maxWrites = 3
+
+// Apply implements nat.Backend. IPv4 comes first; an error of IPv6 leaves IPv4
+// as wanted. A *CommandError, possibly ErrLockBusy, is in the chain of errors
+// where a command is to blame.
+func (b *Backend) Apply(ctx context.Context, want nat.Rules) (nat.Change, error) {
+	var total nat.Change
+	if err := want.Validate(); err != nil {
+		return total, err
+	}
+	for _, t := range slices.Clone(b.tools) {
+		change, err := b.apply(ctx, t, want)
+		total.Changed = total.Changed || change.Changed
+		total.Repaired = total.Repaired || change.Repaired
+		if t.family == nat.IPv6 && isUnavailable(err) {
+			b.log.Warn("IPv6 is not available, serving IPv4 only", "err", err)
+			b.tools = b.tools[:1]
+			err = nil
+		}
+		if err != nil {
+			return total, err
+		}
+	}
+	if len(b.tools) == 1 {
+		if err := needsIPv6(want); err != nil {
+			return total, err
+		}
+	}
+	// The old rules of the other variant go last, so that a connection always
+	// meets one of the two.
+	for len(b.stale) > 0 {
+		if _, err := b.settle(ctx, b.stale[0], nil); err != nil {
+			return total, fmt.Errorf("remove the rules of %v: %w", b.stale[0].variant, err)
+		}
+		b.log.Info("rules of the other iptables removed", "variant", b.stale[0].variant.String(), "family", b.stale[0].family.String())
+		b.stale = b.stale[1:]
+		total.Changed = true
+	}
+	return total, nil
+}
+
+func isUnavailable(err error) bool {
+	var cmdErr *CommandError
+	return errors.As(err, &cmdErr) && cmdErr.unavailable()
+}
+
+// needsIPv6 names a target that is nowhere without IPv6.
+func needsIPv6(want nat.Rules) error {
+	for _, rd := range want.Redirects {
+		for _, t := range rd.Targets {
+			if t.Serves() == nat.IPv6 {
+				return fmt.Errorf("redirect of %q: endpoint %v needs IPv6, which this host does not have", rd.Service, t.Endpoint)
+			}
+		}
+	}
+	return nil
+}
+
+// apply makes one family equal want.
+func (b *Backend) apply(ctx context.Context, t *tool, want nat.Rules) (nat.Change, error) {
+	l, err := newLayout(want, t.family)
+	if err != nil {
+		return nat.Change{}, err
+	}
+	res, err := b.settle(ctx, t, l)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	last, known := b.last[t.family]
+	change := nat.Change{
+		Changed:  res.writes > 0,
+		Repaired: res.writes > 0 && known && !res.found.equal(last),
+	}
+	if err == nil {
+		b.last[t.family], b.seen[t.family] = res.left, res.print
+	}
+	return change, err
+}
+
+// settlement is what settle met and did.
+type settlement struct {
+	found  snapshot // before the first write
+	left   snapshot // after the last one
+	print  fingerprint
+	writes int
+}
+
+// settle reads, and writes what is missing, until a read shows want; nil stands
+// for no rules at all. Reading again is what proves a write.
+func (b *Backend) settle(ctx context.Context, t *tool, want layout) (settlement, error) {
+	var res settlement
+	var lastErr error
+	for round := 0; ; round++ {
+		if t.variant == Legacy {
+			// Before the read: what changes after it, shows.
+			var err error
+			if res.print, err = fingerprintOf(t.family); err != nil {
+				return res, err
+			}
+		}
+		have, err := t.read(ctx)
+		if err != nil {
+			return res, err
+		}
+		if round == 0 {
+			res.found = have
+		}
+		res.left = have
+		script := diff(have, want)
+		if script == "" {
+			return res, nil
+		}
+		if round == maxWrites {
+			if lastErr == nil {
+				lastErr = fmt.Errorf("write %v rules: the kernel still differs: %s", t.family, oneLine(script))
+			}
+			return res, lastErr
+		}
+		b.log.Debug("write rules", "family", t.family.String(), "script", script)
+		lastErr = t.write(ctx, script)
+		switch {
+		case lastErr == nil:
+			res.writes++
+		case ctx.Err() != nil, errors.Is(lastErr, ErrLockBusy), isUnavailable(lastErr):
+			return res, lastErr
+		}
+	}
+}
+
+// oneLine shows the beginning of a script in an error.
+func oneLine(script string) string {
+	lines := strings.Split(strings.TrimSuffix(strings.TrimPrefix(script, "*nat\n"), "COMMIT\n"), "\n")
+	lines = lines[:len(lines)-1]
+	const most = 3
+	if len(lines) > most {
+		return fmt.Sprintf("%s; and %d more", strings.Join(lines[:most], "; "), len(lines)-most)
+	}
+	return strings.Join(lines, "; ")
+}

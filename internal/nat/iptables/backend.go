@@ -1,0 +1,123 @@
+package iptables
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+
+	"github.com/switcheroo/switcheroo/internal/nat"
+)
+
+// Options are how New shall set up a Backend.
+type Options struct {
+	Log     *slog.Logger // nil: say nothing
+	Variant Variant
+	// WaitSec is how many seconds a command waits for the xtables lock; 0
+	// stands for 5. Only legacy has that lock.
+	WaitSec int
+}
+
+const defaultWait = 5
+
+// Backend is a nat.Backend. Its methods run their commands in the network
+// namespace of the calling thread.
+type Backend struct {
+	log     *slog.Logger
+	variant Variant
+	wait    int
+	tools   []*tool // IPv4, then IPv6 if this host has it
+	// stale are the other variant's tools where that holds rules of ours, from
+	// before the host changed variants. They work until the next Apply.
+	stale []*tool
+
+	mu   sync.Mutex
+	last map[nat.Family]snapshot    // as read back after the last Apply
+	seen map[nat.Family]fingerprint // legacy: taken just before last was read
+}
+
+var _ nat.Backend = (*Backend)(nil)
+
+// New finds the commands of the variant and looks once for rules of ours in the
+// other one. A host without IPv6 is served over IPv4 only, and the log says so.
+func New(ctx context.Context, opts Options) (*Backend, error) {
+	b := &Backend{
+		log:  opts.Log,
+		wait: opts.WaitSec,
+		last: map[nat.Family]snapshot{},
+		seen: map[nat.Family]fingerprint{},
+	}
+	if b.log == nil {
+		b.log = slog.New(slog.DiscardHandler)
+	}
+	if b.wait == 0 {
+		b.wait = defaultWait
+	}
+	if b.wait < 0 {
+		return nil, fmt.Errorf("iptables: wait of %d s", b.wait)
+	}
+	t4, err := findTool(ctx, nat.IPv4, opts.Variant, b.wait)
+	if err != nil {
+		return nil, fmt.Errorf("iptables: %w", err)
+	}
+	b.variant = t4.variant
+	b.tools = []*tool{t4}
+	if t6, err := findIPv6(ctx, b.variant, b.wait); err != nil {
+		b.log.Warn("IPv6 is not available, serving IPv4 only", "err", err)
+	} else {
+		b.tools = append(b.tools, t6)
+	}
+	b.stale = b.findStale(ctx)
+	return b, nil
+}
+
+// Name returns "iptables-nft" or "iptables-legacy".
+func (b *Backend) Name() string {
+	return "iptables-" + b.variant.String()
+}
+
+// findIPv6 uses the variant of IPv4: one host, one variant.
+func findIPv6(ctx context.Context, variant Variant, wait int) (*tool, error) {
+	if _, err := os.Stat("/proc/thread-self/net/if_inet6"); err != nil {
+		return nil, errors.New("the kernel has it switched off")
+	}
+	return findTool(ctx, nat.IPv6, variant, wait)
+}
+
+// findStale returns the tools of the other variant that show rules of ours.
+func (b *Backend) findStale(ctx context.Context) []*tool {
+	var stale []*tool
+	for _, t := range b.otherTools(ctx) {
+		have, err := t.read(ctx)
+		var cmdErr *CommandError
+		switch {
+		case errors.As(err, &cmdErr) && cmdErr.unavailable():
+		case err != nil:
+			b.log.Warn("cannot look for older rules of ours", "variant", t.variant.String(), "err", err)
+		case !have.empty():
+			stale = append(stale, t)
+		}
+	}
+	return stale
+}
+
+// otherTools returns what this host has of the other variant. Legacy counts
+// only where its table is in use: to look at it would load it.
+func (b *Backend) otherTools(ctx context.Context) []*tool {
+	var tools []*tool
+	for _, family := range []nat.Family{nat.IPv4, nat.IPv6} {
+		other := b.variant.other()
+		if other == Legacy && !legacyTable(family, "nat") {
+			continue
+		}
+		t, err := findTool(ctx, family, other, b.wait)
+		if err == nil {
+			tools = append(tools, t)
+		} else if !errors.Is(err, errNoCommand) {
+			b.log.Warn("cannot use the other iptables", "variant", other.String(), "err", err)
+		}
+	}
+	return tools
+}

@@ -1,0 +1,144 @@
+package iptables
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrLockBusy says that another program held the xtables lock all the time that
+// we were ready to wait for it. Nothing was changed.
+var ErrLockBusy = errors.New("another program holds the xtables lock")
+
+// CommandError is a command of iptables that did not succeed.
+type CommandError struct {
+	Argv   []string
+	Stderr string // what it printed, on one line
+	Line   string // of its input, if it named one
+	Err    error  // *exec.ExitError, or why it was killed
+}
+
+func (e *CommandError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: ", filepath.Base(e.Argv[0]))
+	if e.busy() {
+		fmt.Fprintf(&b, "%v: ", ErrLockBusy)
+	}
+	fmt.Fprintf(&b, "%v", e.Err)
+	if e.Stderr != "" {
+		fmt.Fprintf(&b, ": %s", e.Stderr)
+	}
+	if e.Line != "" {
+		fmt.Fprintf(&b, " (%s)", e.Line)
+	}
+	return b.String()
+}
+
+func (e *CommandError) Unwrap() error { return e.Err }
+
+// Is makes errors.Is(err, ErrLockBusy) work.
+func (e *CommandError) Is(target error) bool {
+	return target == ErrLockBusy && e.busy()
+}
+
+// Hint says what the operator can do about the error; "" if that is unknown.
+func (e *CommandError) Hint() string {
+	switch {
+	case e.busy():
+		return `see who holds the lock with "fuser -v /run/xtables.lock"`
+	case e.unavailable():
+		return "this kernel lacks table nat for the variant; set Backend= to the other one"
+	}
+	return ""
+}
+
+// Exit status 4 (RESOURCE_PROBLEM) has other causes as well.
+func (e *CommandError) busy() bool {
+	return strings.Contains(e.Stderr, "xtables lock")
+}
+
+// unavailable reports that the kernel has no such table, or no such family.
+func (e *CommandError) unavailable() bool {
+	for _, text := range []string{
+		"can't initialize ip", "unable to initialize table", // legacy
+		"Could not fetch rule set generation id", "Failed to initialize nft", // nft
+	} {
+		if strings.Contains(e.Stderr, text) {
+			return true
+		}
+	}
+	return false
+}
+
+// commandTimeout is for one command besides the wait for the xtables lock. Ten
+// thousand services take a second.
+const commandTimeout = 15 * time.Second
+
+// run runs one command and returns what it printed. It is killed, with what it
+// has started itself, when ctx ends; a commit is one system call, so that it is
+// then either done or not begun.
+func run(ctx context.Context, timeout time.Duration, stdin string, argv ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &stdout, &stderr
+	cmd.Env = append(os.Environ(), "LC_ALL=C")
+	// A command must not outlive us: it might wait for the xtables lock, and
+	// write what we wanted over what our successor wants. The signal comes when
+	// the thread that forked ends, hence the locked thread.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: unix.SIGKILL}
+	cmd.Cancel = func() error {
+		if err := unix.Kill(-cmd.Process.Pid, unix.SIGKILL); err != unix.ESRCH {
+			return err
+		}
+		return os.ErrProcessDone
+	}
+	cmd.WaitDelay = time.Second
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	err := cmd.Run()
+	if err == nil {
+		return stdout.String(), nil
+	}
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	said := stderr.String()
+	return "", &CommandError{
+		Argv:   argv,
+		Stderr: strings.Join(strings.Fields(said), " "),
+		Line:   failedLine(said, stdin),
+		Err:    err,
+	}
+}
+
+// Legacy says "line 3 failed", and no more; "Error occurred at line: 3" is
+// common to both. nft's "line 7: CHAIN_DEL failed" counts the same way.
+var lineNumber = regexp.MustCompile(`line:? ([0-9]+)`)
+
+// failedLine returns the line of the input that the message names.
+func failedLine(stderr, stdin string) string {
+	m := lineNumber.FindStringSubmatch(stderr)
+	if m == nil {
+		return ""
+	}
+	n, err := strconv.Atoi(m[1])
+	lines := strings.Split(stdin, "\n")
+	if err != nil || n < 1 || n > len(lines) {
+		return ""
+	}
+	return lines[n-1]
+}

@@ -1,0 +1,145 @@
+package iptables
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/switcheroo/switcheroo/internal/nat"
+)
+
+func TestRunError(t *testing.T) {
+	newNetns(t)
+	tests := map[string]struct {
+		script string
+		want   []string // parts of the error
+	}{
+		"legacy says no more than the line": {"*nat\n-F NONE\nCOMMIT\n", []string{"iptables-legacy-restore: exit status 1", "line 2 failed", "(-F NONE)"}},
+		"bad rule":                          {"*nat\n-A PREROUTING -j NONE\nCOMMIT\n", []string{"exit status 2", "Couldn't load target `NONE'", "(-A PREROUTING -j NONE)"}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			_, err := run(t.Context(), time.Minute, tt.script, "iptables-legacy-restore", "--noflush", "-w", "5")
+			for _, part := range tt.want {
+				if err == nil || !strings.Contains(err.Error(), part) {
+					t.Errorf("got %v, want %q in it", err, part)
+				}
+			}
+		})
+	}
+}
+
+func TestRunKillsTheGroup(t *testing.T) {
+	// The shell starts a child that keeps the output open.
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	begun := time.Now()
+	_, err := run(ctx, time.Minute, "", "sh", "-c", "sleep 60; true")
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+	if took := time.Since(begun); took > 900*time.Millisecond {
+		t.Errorf("took %v: a child was left that held the output", took)
+	}
+	if _, err := run(t.Context(), 50*time.Millisecond, "", "sleep", "60"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("its own time limit: %v", err)
+	}
+}
+
+func TestFailedLine(t *testing.T) {
+	const script = "*nat\n-F A\n-F B\nCOMMIT\n"
+	for stderr, want := range map[string]string{
+		"iptables-restore: line 3 failed": "-F B",
+		"Error occurred at line: 2":       "-F A",
+		"line 99 failed":                  "",
+		"line 0":                          "",
+		"nothing":                         "",
+		"line 99999999999999999999: CHAIN_DEL failed": "",
+	} {
+		if got := failedLine(stderr, script); got != want {
+			t.Errorf("%q: got %q, want %q", stderr, got, want)
+		}
+	}
+}
+
+const orphanEnv = "IPTABLES_TEST_ORPHAN"
+
+// orphanMain is a daemon that is about to be killed: it applies a switch while
+// somebody holds the xtables lock.
+func orphanMain() int {
+	b, err := New(context.Background(), Options{Variant: Legacy, WaitSec: 30})
+	if err == nil {
+		_, err = b.Apply(context.Background(), nat.Rules{Redirects: []nat.Redirect{web(v2, 8444)}})
+	}
+	fmt.Fprintln(os.Stderr, err)
+	return 1
+}
+
+// TestCommandDiesWithUs: a command that waits for the xtables lock when the
+// daemon is killed must not write later, over what the next daemon wrote.
+func TestCommandDiesWithUs(t *testing.T) {
+	newNetns(t)
+	mustApply(t, newBackend(t, Legacy), web(v1, 8443))
+	before := saved(t, Legacy, nat.IPv4, true)
+
+	release := holdXtablesLock(t)
+	daemon := exec.Command("/proc/self/exe")
+	daemon.Env = append(os.Environ(), orphanEnv+"=1")
+	daemon.Stderr = os.Stderr
+	if err := daemon.Start(); err != nil {
+		t.Fatal(err)
+	}
+	restore := waitForChild(t, daemon.Process.Pid, "restore")
+	daemon.Process.Kill()
+	daemon.Wait()
+	waitFor(t, "the command to end", func() bool {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", restore))
+		return err != nil || strings.Contains(string(stat), ") Z ")
+	})
+	release()
+	if after := saved(t, Legacy, nat.IPv4, true); after != before {
+		t.Errorf("written after the daemon's death:\n%s", after)
+	}
+}
+
+// waitForChild returns the pid of a child with this word in its command line.
+func waitForChild(t *testing.T, parent int, word string) (pid int) {
+	t.Helper()
+	waitFor(t, "a child that runs "+word, func() bool {
+		stats, err := filepath.Glob("/proc/[0-9]*/stat")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range stats {
+			stat, _ := os.ReadFile(path)
+			_, rest, _ := strings.Cut(string(stat), ") ")
+			if f := strings.Fields(rest); len(f) < 2 || f[1] != strconv.Itoa(parent) {
+				continue
+			}
+			cmdline, _ := os.ReadFile(filepath.Join(filepath.Dir(path), "cmdline"))
+			if strings.Contains(string(cmdline), word) {
+				pid, _ = strconv.Atoi(filepath.Base(filepath.Dir(path)))
+				return true
+			}
+		}
+		return false
+	})
+	return pid
+}
+
+func waitFor(t *testing.T, what string, cond func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
+		if cond() {
+			return
+		}
+	}
+	t.Fatalf("waited in vain for %s", what)
+}
