@@ -24,6 +24,10 @@ func (c *Controller) act(ctx context.Context, a action) bool {
 		c.dismiss(a)
 	case forget:
 		c.forget(ctx, a)
+	case pardon:
+		svc := c.world.State.service(a.Service)
+		svc.Crashed = slices.DeleteFunc(svc.Crashed, func(u string) bool { return u == a.Unit })
+		c.save()
 	case prepare:
 		c.start(ctx, task{prepareTask, a.Unit.Invocation}, func(ctx context.Context) result { return c.prepare(ctx, a) })
 		return false
@@ -40,7 +44,7 @@ func (c *Controller) act(ctx context.Context, a action) bool {
 		c.start(ctx, task{drainTask, a.Old.ID}, func(ctx context.Context) result { return c.drain(ctx, a) })
 		return false
 	case stop:
-		c.start(ctx, task{stopTask, a.Old.ID}, func(ctx context.Context) result { return c.stop(ctx, a) })
+		c.start(ctx, task{stopTask, a.ID}, func(ctx context.Context) result { return c.stop(ctx, a) })
 		return false
 	}
 	return true
@@ -75,6 +79,7 @@ func (c *Controller) dismiss(a dismiss) {
 	o := c.world.State.service(a.Service).old(a.ID)
 	o.Stopping = true
 	c.save()
+	c.Log.Info("stopping", "service", a.Service, "unit", o.Unit)
 }
 
 // forget drops an old one that has ended, and says how.
@@ -88,6 +93,10 @@ func (c *Controller) forget(ctx context.Context, a forget) {
 	c.save()
 	switch {
 	case !a.Old.Stopping:
+		if !slices.Contains(svc.Crashed, a.Old.Unit) {
+			svc.Crashed = append(svc.Crashed, a.Old.Unit)
+			c.save()
+		}
 		c.Log.Info("old one has ended", "service", a.Service, "unit", a.Old.Unit, "result", a.Unit.Result)
 	case a.Unit.Active == "failed":
 		// Left failed, every deploy would leave the host degraded.

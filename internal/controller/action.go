@@ -51,6 +51,8 @@ type (
 		Old     Retired
 		Unit    Unit
 	}
+	// pardon drops a unit from those that are stopped if they come back.
+	pardon struct{ Service, Unit string }
 	// wake asks for another plan at a time.
 	wake struct{ At time.Duration }
 )
@@ -87,8 +89,5 @@ type (
 		Old     Retired
 	}
 	// stop stops the unit of an old one.
-	stop struct {
-		Service string
-		Old     Retired
-	}
+	stop struct{ Service, Unit, ID string }
 )

@@ -24,7 +24,7 @@ func cover(in *config.Instance, ls []Listener) ([]nat.Target, error) {
 		if len(ts) == 0 {
 			return nil, fmt.Errorf("nothing that it listens on (%s) can serve %s: let it listen on that address, or on all of them", list(ls, port), endpoint(l))
 		}
-		if in.Scope&config.Network != 0 && !slices.ContainsFunc(ts, reachable) {
+		if in.Scope&config.Network != 0 && !l.Addr.IsLoopback() && !slices.ContainsFunc(ts, reachable) {
 			return nil, fmt.Errorf("it listens on loopback only (%s), which the network cannot reach: let it listen on all addresses, or set Scope=localhost", list(ls, port))
 		}
 		targets = append(targets, ts...)

@@ -61,6 +61,7 @@ func plan(w *world) []action {
 		}
 		p := &planner{world: w, name: name, svc: svc, units: units[name]}
 		p.oldOnes()
+		p.revived()
 		p.current()
 		actions = append(actions, p.actions...)
 	}
@@ -151,6 +152,9 @@ func (p *planner) candidate(alive bool) (Activation, bool) {
 			p.do(refuse{Service: p.name, Unit: name, ID: u.Invocation, Asked: asked, Reason: reason})
 		}
 		if alive && u.Restarts > 0 && name != cur.Unit {
+			if slices.Contains(p.svc.Crashed, name) {
+				continue // to be stopped
+			}
 			refuse("systemd restarted it by itself, which is not a deploy: start it again to switch to it")
 			continue
 		}
@@ -279,9 +283,6 @@ func (p *planner) oldOnes() {
 	for _, o := range p.svc.Old {
 		u := p.Units[o.Unit]
 		switch {
-		case revived(o, u):
-			// It must neither have the traffic nor linger.
-			p.start(task{stopTask, o.ID}, stop{Service: p.name, Old: *o})
 		case u.Invocation != o.ID || u.ended():
 			p.do(forget{Service: p.name, Old: *o, Unit: u})
 		default:
@@ -290,17 +291,27 @@ func (p *planner) oldOnes() {
 	}
 }
 
-// revived reports whether o crashed and systemd brings, or has brought, its unit
-// back by itself. A start by hand sets NRestarts to 0.
-func revived(o *Retired, u Unit) bool {
-	return u.autoRestart() || u.Restarts > 0 && u.Invocation != o.ID && !u.ended()
+// revived stops the units of old ones that crashed when systemd brings them
+// back by itself: they must neither have the traffic nor linger.
+func (p *planner) revived() {
+	for _, unit := range p.svc.Crashed {
+		switch u := p.Units[unit]; {
+		case u.autoRestart(), u.Restarts > 0 && !u.ended() && !u.ending():
+			if cur := p.svc.serving(); cur != nil && cur.Unit != unit {
+				p.start(task{stopTask, unit}, stop{Service: p.name, Unit: unit, ID: unit})
+			}
+		case u.Name == "", u.Restarts == 0 && !u.ended():
+			// It is gone, or somebody has started it, which sets NRestarts to 0.
+			p.do(pardon{Service: p.name, Unit: unit})
+		}
+	}
 }
 
 func (p *planner) oldOne(o *Retired, u Unit) {
 	switch {
 	case o.Stopping:
 		if !u.ending() {
-			p.start(task{stopTask, o.ID}, stop{Service: p.name, Old: *o})
+			p.start(task{stopTask, o.ID}, stop{Service: p.name, Unit: o.Unit, ID: o.ID})
 		}
 	case u.ending(): // by somebody else's hand
 	case o.QuiescedAt == 0:

@@ -183,14 +183,14 @@ func (c *Controller) drain(ctx context.Context, a drain) result {
 func (c *Controller) stop(ctx context.Context, a stop) result {
 	var r retry
 	for {
-		err := c.stopOnce(ctx, a.Old.Unit)
+		err := c.stopOnce(ctx, a.Unit)
 		if err == nil || ctx.Err() != nil {
 			break
 		}
 		first := r.pause == 0
 		r.failed(c.Now())
 		if first {
-			c.Log.Error("not stopped", "service", a.Service, "unit", a.Old.Unit, "error", err)
+			c.Log.Error("not stopped", "service", a.Service, "unit", a.Unit, "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -198,8 +198,7 @@ func (c *Controller) stop(ctx context.Context, a stop) result {
 		}
 	}
 	return func(ctx context.Context) {
-		c.Log.Info("stopping", "service", a.Service, "unit", a.Old.Unit)
-		c.reread(ctx, a.Old.Unit)
+		c.reread(ctx, a.Unit)
 	}
 }
 

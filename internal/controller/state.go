@@ -25,6 +25,9 @@ type Service struct {
 	ByBoot bool `json:"by_boot,omitempty"`
 	// Old are the earlier ones that are still there, the newest first.
 	Old []*Retired `json:"old,omitempty"`
+	// Crashed are the units of old ones that ended by themselves. If systemd
+	// brings one back, it is stopped.
+	Crashed []string `json:"crashed,omitempty"`
 	// Refused maps InvocationIDs that did not get the traffic to why.
 	Refused map[string]Refusal `json:"refused,omitempty"`
 }
