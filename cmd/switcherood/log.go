@@ -6,7 +6,10 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strconv"
+	"strings"
 	"sync"
+	"unicode"
 )
 
 // newLog returns a logger that writes "message key=value ..." lines to w. Under
@@ -33,7 +36,7 @@ type handler struct {
 
 func (h *handler) Enabled(_ context.Context, l slog.Level) bool { return l >= h.level.Level() }
 
-func (h *handler) Handle(ctx context.Context, r slog.Record) error {
+func (h *handler) Handle(_ context.Context, r slog.Record) error {
 	var line bytes.Buffer
 	if h.journal {
 		line.WriteString(priority(r.Level))
@@ -41,19 +44,16 @@ func (h *handler) Handle(ctx context.Context, r slog.Record) error {
 		line.WriteString(r.Time.Format("15:04:05.000 "))
 	}
 	line.WriteString(r.Message)
-	// The attributes are left to slog's own quoting.
-	var attrs bytes.Buffer
-	text := slog.NewTextHandler(&attrs, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: attributesOnly})
-	rest := slog.Record{Level: r.Level}
-	rest.AddAttrs(h.attrs...)
-	r.Attrs(func(a slog.Attr) bool { rest.AddAttrs(h.qualify(a)); return true })
-	if err := text.Handle(ctx, rest); err != nil {
-		return err
+	sep := ": "
+	write := func(a slog.Attr) bool {
+		line.WriteString(sep + a.Key + "=" + quote(a.Value.Resolve().String()))
+		sep = " "
+		return true
 	}
-	if s := bytes.TrimSpace(attrs.Bytes()); len(s) > 0 {
-		line.WriteString(": ")
-		line.Write(s)
+	for _, a := range h.attrs {
+		write(a)
 	}
+	r.Attrs(func(a slog.Attr) bool { return write(h.qualify(a)) })
 	line.WriteByte('\n')
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -81,12 +81,16 @@ func (h *handler) qualify(a slog.Attr) slog.Attr {
 	return a
 }
 
-// attributesOnly drops what the line begins with already.
-func attributesOnly(groups []string, a slog.Attr) slog.Attr {
-	if len(groups) == 0 && (a.Key == slog.TimeKey || a.Key == slog.LevelKey || a.Key == slog.MessageKey && a.Value.String() == "") {
-		return slog.Attr{}
+// quote returns s so that it is one word of a line. Back quotes keep the quotes
+// that messages have readable.
+func quote(s string) string {
+	switch {
+	case s != "" && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == '"' || r == '`' || r == '=' || !unicode.IsPrint(r) }):
+		return s
+	case strings.Contains(s, `"`) && strconv.CanBackquote(s):
+		return "`" + s + "`"
 	}
-	return a
+	return strconv.Quote(s)
 }
 
 func priority(l slog.Level) string {

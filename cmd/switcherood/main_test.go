@@ -44,10 +44,12 @@ func TestLogLine(t *testing.T) {
 	log.Debug("not shown")
 	log.Info("switched", "service", "myapp", "reason", "it is ready")
 	log.With("unit", "a.service").WithGroup("old").Warn("left", "connections", 3)
-	log.Error("rules not changed")
+	log.Error("configuration error", "error", `a.service:3: unknown key "Prot"`)
+	log.Error("rules not changed", "script", "*nat\nCOMMIT\n", "empty", "")
 	want := "<6>switched: service=myapp reason=\"it is ready\"\n" +
 		"<4>left: unit=a.service old.connections=3\n" +
-		"<3>rules not changed\n"
+		"<3>configuration error: error=`a.service:3: unknown key \"Prot\"`\n" +
+		"<3>rules not changed: script=\"*nat\\nCOMMIT\\n\" empty=\"\"\n"
 	if diff := cmp.Diff(want, out.String()); diff != "" {
 		t.Error(diff)
 	}

@@ -236,6 +236,7 @@ func (s *State) move(a action, now time.Duration) {
 		to.Since = now
 		svc.Current, svc.Down = &to, false
 		delete(svc.Refused, to.ID)
+		svc.Crashed = slices.DeleteFunc(svc.Crashed, func(u string) bool { return u == to.Unit })
 	}
 }
 
@@ -266,6 +267,7 @@ func (s *State) clone() *State {
 			n.Old[i] = &old
 		}
 		n.Refused = maps.Clone(svc.Refused)
+		n.Crashed = slices.Clone(svc.Crashed)
 		next.Services[name] = &n
 	}
 	return next
