@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Pos is a place in a file. Lines count from 1; the zero Pos is nowhere.
@@ -90,4 +92,23 @@ type fault struct {
 // faultf returns a fault with a hint and a formatted message.
 func faultf(hint, format string, args ...any) *fault {
 	return &fault{message: fmt.Sprintf(format, args...), hint: hint}
+}
+
+// longest is how much of a text a message shows.
+const longest = 80
+
+// quote returns s in quotes, control characters escaped, and not all of a long one.
+func quote(s string) string {
+	if len(s) > longest {
+		s = strings.ToValidUTF8(s[:longest], "") + "..."
+	}
+	return fmt.Sprintf("%q", s)
+}
+
+// show is quote, but without quotes where s can do without.
+func show(s string) string {
+	if len(s) > longest || strings.ContainsFunc(s, func(c rune) bool { return c == utf8.RuneError || !unicode.IsPrint(c) }) {
+		return quote(s)
+	}
+	return s
 }

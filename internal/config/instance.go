@@ -41,15 +41,15 @@ var instanceSchema = &schema{
 // then left at its default and not judged, and Listen is empty if all of its
 // entries are such.
 //
-// The error is of type [Errors] and holds every fault of the unit, unless unit
-// is not the name of a service.
+// The error is of type [Errors] and holds every fault of the unit.
 func ParseInstance(unit string, files []File) (*Instance, error) {
-	name, err := parseUnitName(unit)
-	if err != nil {
-		return nil, err
-	}
 	sec := readSection(instanceSchema, files)
 	if sec.header.Line == 0 {
+		return nil, sec.errs.sorted(files)
+	}
+	name, f := parseUnitName(unit)
+	if f != nil {
+		sec.fail(sec.header, f)
 		return nil, sec.errs.sorted(files)
 	}
 	r := &reader{section: sec, expand: name.expand}

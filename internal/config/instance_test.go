@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -69,6 +70,10 @@ func TestParseInstance(t *testing.T) {
 			ours("Listen=", "Listen=443", "Port=", "Scope=", "Probe=", "ProbeTimeoutSec=", "StandbySec=", "DrainSec=", "Guard=", "Service="),
 		}, defaults(unit, "myapp")},
 		{"a bad value that is replaced is none", "", []string{ours("Listen=x", "Probe=x", "Port=x", "Guard=%x"), ours("Listen=", "Listen=443", "Probe=tcp", "Port=", "Guard=1")}, defaults(unit, "myapp")},
+		{"so it is for a private port", "", []string{ours("Listen=a=443", "Port=%q b/c=1", "Port=a=x"), ours("Port=auto", "Port=a=%q"), ours("Port=a=8001")}, mine(func(in *Instance) {
+			in.Listen[0].Name = "a"
+			in.Ports = map[string]uint16{"a": 8001}
+		})},
 		{"auto again", "", []string{ours("Listen=443", "Port=8001"), ours("Port=auto")}, defaults(unit, "myapp")},
 		{"keys of others", "", []string{ours("Listen=443", "X-Note=anything")}, defaults(unit, "myapp")},
 		{"star is every address", "", []string{ours("Listen=*:443")}, defaults(unit, "myapp")},
@@ -148,24 +153,27 @@ func TestListenAt(t *testing.T) {
 }
 
 func TestUnitNames(t *testing.T) {
+	section := []File{{"u", []byte("[X-Switcheroo]\nListen=443\n")}}
+	const (
+		notService = `u:1: [X-Switcheroo] unit %q is not a service (put the section into the service that listens)`
+		notUnit    = `u:1: [X-Switcheroo] %q is not the name of a unit (systemd has no unit of that name)`
+	)
 	for unit, want := range map[string]string{
-		"":                `unit name "": does not end in ".service"`,
-		"myapp":           `unit name "myapp": does not end in ".service"`,
-		"myapp.socket":    `unit name "myapp.socket": does not end in ".service"`,
-		".service":        `unit name ".service": empty`,
-		"@v1.service":     `unit name "@v1.service": empty`,
-		"my app.service":  `unit name "my app.service": a character that no unit name has`,
-		"a@\x00b.service": `unit name "a@\x00b.service": a character that no unit name has`,
-		"a@é.service":     `unit name "a@é.service": a character that no unit name has`,
+		"": notService, "myapp": notService, "myapp.socket": notService, "myapp@.timer": notService,
+		".service": notUnit, "@v1.service": notUnit, "my app.service": notUnit, "a@\x00b.service": notUnit, "a@é.service": notUnit,
 	} {
-		if _, err := ParseInstance(unit, nil); err == nil || err.Error() != want {
+		_, err := ParseInstance(unit, section)
+		if want := fmt.Sprintf(want, unit); err == nil || err.Error() != want {
 			t.Errorf("error %v, want %s", err, want)
 		}
+		if in, err := ParseInstance(unit, []File{{"u", []byte("[Service]\n")}}); in != nil || err != nil {
+			t.Errorf("%s without the section: %v, %v", unit, in, err)
+		}
 	}
-	if _, err := ParseInstance(strings.Repeat("a", 247)+".service", nil); err != nil {
+	if _, err := ParseInstance(strings.Repeat("a", 247)+".service", section); err != nil {
 		t.Errorf("255 bytes: %v", err)
 	}
-	if _, err := ParseInstance(strings.Repeat("a", 248)+".service", nil); err == nil {
+	if _, err := ParseInstance(strings.Repeat("a", 248)+".service", section); err == nil {
 		t.Error("256 bytes are accepted")
 	}
 }

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"fmt"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -38,6 +37,10 @@ func (r *reader) listens() (all []Listen, at []Pos, ok bool) {
 	faults := len(r.errs)
 	known := true
 	for _, w := range r.list("Listen") {
+		if w.fault != nil {
+			r.failWord(w, w.fault)
+			continue
+		}
 		if !w.known {
 			known = false
 			continue
@@ -75,11 +78,11 @@ const listenHint = "expected PORT, ADDRESS:PORT or [IPV6]:PORT, with NAME= befor
 
 // parseListen reads one word of Listen=.
 func parseListen(s string) (Listen, *fault) {
-	name, endpoint, named := strings.Cut(s, "=")
-	if !named {
-		name, endpoint = "", s
-	} else if f := checkName(name); f != nil {
-		return Listen{}, f
+	name, endpoint := cutName(s)
+	if endpoint != s {
+		if f := checkName(name); f != nil {
+			return Listen{}, f
+		}
 	}
 	if endpoint == "" {
 		return Listen{}, faultf(listenHint, "no port")
@@ -100,24 +103,6 @@ func parseListen(s string) (Listen, *fault) {
 	return Listen{name, addr, port}, f
 }
 
-// checkPortless refuses an address that stands alone; colon is where its last
-// colon is, or -1.
-func checkPortless(endpoint string, colon int) *fault {
-	addr, err := netip.ParseAddr(endpoint)
-	if err == nil && addr.Is6() {
-		// 2001:db8::1:443 is probably meant to have a port, 2001:db8::1 is not.
-		_, err = netip.ParseAddr(endpoint[:colon])
-		if err == nil {
-			return nil
-		}
-		return faultf(fmt.Sprintf("write [%s]:PORT", addr), "an address without a port")
-	}
-	if err == nil || strings.HasSuffix(endpoint, "]") {
-		return faultf(fmt.Sprintf("write %s:PORT", show(endpoint)), "an address without a port")
-	}
-	return nil
-}
-
 // checkName accepts the name of an endpoint.
 func checkName(name string) *fault {
 	const hint = "a name is a letter, then up to 31 letters, digits, _ or -"
@@ -128,84 +113,4 @@ func checkName(name string) *fault {
 		return faultf(hint, "%s cannot name an endpoint", quote(name))
 	}
 	return nil
-}
-
-// parsePort reads the number of a port.
-func parsePort(s string) (uint16, *fault) {
-	const hint = "a port is a number from 1 to 65535"
-	number, slash, _ := strings.Cut(s, "/")
-	switch {
-	case slash == "tcp":
-		return 0, faultf("write "+number, "TCP is all there is")
-	case s == "":
-		return 0, faultf(hint, "no port")
-	case !only(s, digits):
-		return 0, faultf(hint, "%s is not a port", quote(s))
-	case len(s) > 1 && s[0] == '0':
-		return 0, faultf(hint, "port %s begins with a zero", show(s))
-	}
-	n, err := strconv.ParseUint(s, 10, 16)
-	if err != nil || n == 0 {
-		return 0, faultf(hint, "port %s is out of range", show(s))
-	}
-	return uint16(n), nil
-}
-
-// parseHost reads what stands before the port. The port is for the hints only.
-func parseHost(host, port string) (netip.Addr, *fault) {
-	inner, bracketed := strings.CutPrefix(host, "[")
-	if bracketed {
-		inner, bracketed = strings.CutSuffix(inner, "]")
-		if !bracketed {
-			return netip.Addr{}, faultf(listenHint, `a "[" without its "]"`)
-		}
-	}
-	if host == "*" {
-		return netip.Addr{}, nil
-	}
-	if host == "" {
-		return netip.Addr{}, faultf(fmt.Sprintf("write %s for every address", port), "no address before the colon")
-	}
-	addr, err := netip.ParseAddr(inner)
-	switch {
-	case err != nil && inner == "localhost":
-		return netip.Addr{}, faultf(fmt.Sprintf("write 127.0.0.1:%s, or %s with Scope=localhost", port, port), `"localhost" is a name, not an address`)
-	case err != nil && !bracketed && strings.Contains(inner, ":"):
-		return netip.Addr{}, faultf("write [ADDRESS]:PORT", "an IPv6 address without brackets")
-	case err != nil:
-		return netip.Addr{}, faultf("write the address itself, names are not looked up", "%s is not an address", quote(inner))
-	case addr.Is6() && !bracketed:
-		return netip.Addr{}, faultf(fmt.Sprintf("write [%s]:%s", addr, port), "an IPv6 address without brackets")
-	case addr.Is4() && bracketed:
-		return netip.Addr{}, faultf(fmt.Sprintf("write %s:%s", addr, port), "brackets are for IPv6")
-	}
-	return addr, checkAddr(addr, port)
-}
-
-// checkAddr accepts an address that a client can dial and a rule can match.
-func checkAddr(addr netip.Addr, port string) *fault {
-	switch {
-	case addr.Zone() != "":
-		return zoneFault()
-	case addr.Is4In6():
-		return faultf(fmt.Sprintf("write %s:%s", addr.Unmap(), port), "an IPv4 address in IPv6 form")
-	case addr.IsUnspecified():
-		return faultf(fmt.Sprintf("write %s for every address, IPv4 and IPv6", port), "%s is no address that clients dial", addr)
-	case addr.IsMulticast(), addr == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
-		return faultf("write an address of this host, or the port alone", "no TCP connection goes to %s", addr)
-	}
-	return nil
-}
-
-// zoned reports whether a "%" stands where a zone would, "[fe80::1%eth0]:443",
-// which is no specifier.
-func zoned(word string) bool {
-	_, inner, _ := strings.Cut(word, "[")
-	addr, _, found := strings.Cut(inner, "%")
-	_, err := netip.ParseAddr(addr)
-	return found && err == nil
-}
-
-func zoneFault() *fault {
-	return faultf(`leave "%ZONE" out, the address is enough`, "an address with a zone")
 }

@@ -11,11 +11,11 @@ import (
 // auto is the value of Port= that leaves the private port to be found.
 const auto = "auto"
 
-// choice is one private port that the file names. The number is 0 if it
-// depends on an instance that is not known.
+// choice is one word of Port=, "8443" or "https=8443".
 type choice struct {
 	word
-	number uint16
+	name   string
+	number uint16 // 0 if it depends on an instance that is not known
 }
 
 // choices returns Port= by endpoint name; empty means auto. A later word
@@ -23,50 +23,65 @@ type choice struct {
 // false if one is wrong.
 func (r *reader) choices() (byName map[string]choice, ok bool) {
 	faults := len(r.errs)
-	byName = make(map[string]choice)
-	words := r.list("Port")
-	for i, w := range words {
-		lineBegins := i == 0 || words[i-1].at != w.at
-		lineEnds := i == len(words)-1 || words[i+1].at != w.at
+	inForce := make(map[string]word)
+	all := r.list("Port")
+	for i, w := range all {
 		if w.text == auto {
-			if !lineBegins || !lineEnds {
+			if i > 0 && all[i-1].at == w.at || i+1 < len(all) && all[i+1].at == w.at {
 				r.failWord(w, faultf("write either, not both", "auto is for all endpoints, a number for one"))
 			}
-			clear(byName)
+			clear(inForce)
 			continue
 		}
-		c, name, f := parseChoice(w)
-		if before, twice := byName[name]; twice && f == nil && before.at == w.at {
-			f = faultf(`name them: "Port=NAME=NUMBER", as in Listen=`, "a second private port for the same endpoint")
+		name, _ := cutName(w.text)
+		if before, twice := inForce[name]; twice && before.at == w.at {
+			r.failWord(w, faultf(`name them: "Port=NAME=NUMBER", as in Listen=`, "a second private port for the same endpoint"))
 		}
+		inForce[name] = w
+	}
+	byName = make(map[string]choice)
+	for _, name := range slices.Sorted(maps.Keys(inForce)) {
+		c, f := parseChoice(inForce[name])
 		if f != nil {
-			r.failWord(w, f)
-			continue
+			r.failWord(c.word, f)
 		}
 		byName[name] = c
 	}
 	return byName, len(r.errs) == faults
 }
 
-// parseChoice reads one word of Port=, "8443" or "https=8443".
-func parseChoice(w word) (c choice, name string, f *fault) {
-	name, number, named := strings.Cut(w.text, "=")
+// cutName splits "https=8443" into its parts; the name may be missing.
+func cutName(s string) (name, rest string) {
+	name, rest, named := strings.Cut(s, "=")
 	if !named {
-		name, number = "", w.text
-	} else if f := checkName(name); f != nil {
-		return c, "", f
+		return "", s
+	}
+	return name, rest
+}
+
+func parseChoice(w word) (choice, *fault) {
+	name, number := cutName(w.text)
+	c := choice{word: w, name: name}
+	if w.fault != nil {
+		return c, w.fault
+	}
+	if number != w.text {
+		if f := checkName(name); f != nil {
+			return c, f
+		}
+		if number == auto {
+			return c, faultf("write a number for every endpoint, or Port=auto alone", "auto is for all endpoints")
+		}
 	}
 	if !w.known {
-		return choice{word: w}, name, nil
-	}
-	if named && number == auto {
-		return c, "", faultf("write a number for every endpoint, or Port=auto alone", "auto is for all endpoints")
+		return c, nil
 	}
 	port, f := parsePort(number)
-	if f != nil && strings.HasPrefix(f.hint, "a port") {
+	if f != nil && f.hint == portHint {
 		f.hint = "expected a port from 1 to 65535, NAME=PORT or auto"
 	}
-	return choice{w, port}, name, f
+	c.number = port
+	return c, f
 }
 
 // ports gives each endpoint its private port: the one chosen by its name, or
@@ -83,13 +98,11 @@ func (r *reader) ports(listen []Listen, at []Pos, byName map[string]choice) map[
 	public := make(map[uint16]uint16) // by private port
 	known := true
 	for i, l := range listen {
-		name := l.Name
-		c, chosen := byName[name]
+		c, chosen := byName[l.Name]
 		if !chosen {
-			name = ""
-			c, chosen = byName[name]
+			c, chosen = byName[""]
 		}
-		delete(unused, name)
+		delete(unused, c.name)
 		ports[l.Name] = c.number
 		switch other, taken := public[c.number]; {
 		case !chosen:

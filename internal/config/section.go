@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 )
 
 // schema describes one section: its name and the keys it may have.
@@ -154,41 +152,4 @@ func (sec *section) fail(at Pos, f *fault) {
 // failOutside records what is wrong with a header, which stands in no section.
 func (sec *section) failOutside(at Pos, hint, format string, args ...any) {
 	sec.errs = append(sec.errs, &Error{File: at.File, Line: at.Line, Message: fmt.Sprintf(format, args...), Hint: hint})
-}
-
-// failValue records what is wrong with v, or with one word of it; text is
-// that word with its specifiers expanded.
-func (sec *section) failValue(v value, word, text string, f *fault) {
-	message := fmt.Sprintf("%s=%s: %s", v.key, show(word), f.message)
-	if text != word {
-		message = fmt.Sprintf("%s=%s (%s): %s", v.key, show(word), quote(text), f.message)
-	}
-	hint := f.hint
-	if strings.Contains(v.text, " #") || strings.Contains(v.text, " ;") {
-		hint = commentHint
-	} else if strings.ContainsAny(word, `"'`) {
-		hint = "write it without quotes"
-	}
-	sec.fail(v.at, &fault{message, hint})
-}
-
-const commentHint = "a comment needs a line of its own"
-
-// longest is how much of a text a message shows.
-const longest = 80
-
-// quote returns s in quotes, control characters escaped, and not all of a long one.
-func quote(s string) string {
-	if len(s) > longest {
-		s = strings.ToValidUTF8(s[:longest], "") + "..."
-	}
-	return fmt.Sprintf("%q", s)
-}
-
-// show is quote, but without quotes where s can do without.
-func show(s string) string {
-	if len(s) > longest || strings.ContainsFunc(s, func(c rune) bool { return c == utf8.RuneError || !unicode.IsPrint(c) }) {
-		return quote(s)
-	}
-	return s
 }

@@ -188,9 +188,9 @@ func TestSystemdExpandsTheSame(t *testing.T) {
 	}
 	theirs := dumps(t, units, "Description")
 	for name := range units {
-		u, err := parseUnitName(name)
-		if err != nil {
-			t.Fatal(err)
+		u, bad := parseUnitName(name)
+		if bad != nil {
+			t.Fatal(bad)
 		}
 		got, known, f := u.expand(text)
 		if f != nil || !known {

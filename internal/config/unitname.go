@@ -1,7 +1,6 @@
 package config
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 )
@@ -24,21 +23,14 @@ type unitName struct {
 	template bool // "prefix@.service"
 }
 
-func parseUnitName(s string) (unitName, error) {
-	bad := func(why string) (unitName, error) {
-		return unitName{}, fmt.Errorf("unit name %q: %s", s, why)
-	}
+func parseUnitName(s string) (unitName, *fault) {
 	stem, isService := strings.CutSuffix(s, ".service")
 	prefix, instance, isInstance := strings.Cut(stem, "@")
 	switch {
-	case len(s) > maxUnitName:
-		return bad(fmt.Sprintf("longer than %d bytes", maxUnitName))
 	case !isService:
-		return bad(`does not end in ".service"`)
-	case prefix == "":
-		return bad("empty")
-	case !only(stem, unitChars+"@"):
-		return bad("a character that no unit name has")
+		return unitName{}, faultf("put the section into the service that listens", "unit %s is not a service", quote(s))
+	case len(s) > maxUnitName, prefix == "", !only(stem, unitChars+"@"):
+		return unitName{}, faultf("systemd has no unit of that name", "%s is not the name of a unit", quote(s))
 	}
 	return unitName{full: s, stem: stem, prefix: prefix, instance: instance, template: isInstance && instance == ""}, nil
 }
