@@ -1,0 +1,356 @@
+package load
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/switcheroo/switcheroo/test/host"
+	"github.com/switcheroo/switcheroo/test/server/wire"
+)
+
+func TestMain(m *testing.M) { os.Exit(host.MainAlone(m)) }
+
+// answer serves connections at loopback, each with handle, which gets the
+// number of the connection and must not fail the test.
+func answer(t *testing.T, handle func(c *net.TCPConn, in *bufio.Reader, n int)) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var handlers sync.WaitGroup
+	t.Cleanup(func() {
+		l.Close()
+		handlers.Wait()
+	})
+	handlers.Go(func() {
+		for n := 0; ; n++ {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			handlers.Go(func() {
+				defer c.Close()
+				handle(c.(*net.TCPConn), bufio.NewReader(c), n)
+			})
+		}
+	})
+	return l.Addr().String()
+}
+
+// request reads a request; false means that there is none.
+func request(in *bufio.Reader) bool {
+	_, err := http.ReadRequest(in)
+	return err == nil
+}
+
+func respond(c net.Conn, body string) {
+	fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nVersion: v1\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+}
+
+func rst(c *net.TCPConn) {
+	c.SetLinger(0)
+	c.Close()
+}
+
+// The client tells each way to fail from the others.
+func TestClasses(t *testing.T) {
+	short := Config{Short: 1}
+	type want struct {
+		class   Class
+		phase   Phase
+		request int
+	}
+	for _, c := range []struct {
+		name   string
+		config Config
+		handle func(c *net.TCPConn, in *bufio.Reader, n int)
+		want   want
+	}{
+		{"reset at once", short, func(c *net.TCPConn, in *bufio.Reader, n int) {
+			in.Peek(1) // the request is sent
+			rst(c)
+		}, want{ResetBefore, Wait, 1}},
+		{"reset in the headers", short, func(c *net.TCPConn, in *bufio.Reader, n int) {
+			request(in)
+			fmt.Fprint(c, "HTTP/1.1 200 OK\r\nVer")
+			rst(c)
+		}, want{ResetAfter, Response, 1}},
+		{"reset in the body", short, func(c *net.TCPConn, in *bufio.Reader, n int) {
+			request(in)
+			fmt.Fprint(c, "HTTP/1.1 200 OK\r\nVersion: v1\r\nContent-Length: 3\r\n\r\nv")
+			rst(c)
+		}, want{ResetAfter, Response, 1}},
+		{"reset after the response", short, func(c *net.TCPConn, in *bufio.Reader, n int) {
+			request(in)
+			respond(c, "v1\n")
+			rst(c)
+		}, want{ResetAfter, Close, 1}},
+		{"close before the response", short, func(c *net.TCPConn, in *bufio.Reader, n int) {
+			request(in)
+		}, want{EarlyEnd, Wait, 1}},
+		{"close in the headers", short, func(c *net.TCPConn, in *bufio.Reader, n int) {
+			request(in)
+			fmt.Fprint(c, "HTTP/1.1 200 OK\r\nVer")
+		}, want{EarlyEnd, Response, 1}},
+		{"close in the body", short, func(c *net.TCPConn, in *bufio.Reader, n int) {
+			request(in)
+			fmt.Fprint(c, "HTTP/1.1 200 OK\r\nVersion: v1\r\nContent-Length: 3\r\n\r\nv")
+		}, want{EarlyEnd, Response, 1}},
+		{"no HTTP", short, func(c *net.TCPConn, in *bufio.Reader, n int) {
+			request(in)
+			fmt.Fprint(c, "hello\r\n\r\n")
+			io.Copy(io.Discard, in)
+		}, want{WrongBytes, Response, 1}},
+		{"an error status", short, func(c *net.TCPConn, in *bufio.Reader, n int) {
+			request(in)
+			fmt.Fprint(c, "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n")
+		}, want{WrongBytes, Response, 1}},
+		{"another body", short, func(c *net.TCPConn, in *bufio.Reader, n int) {
+			request(in)
+			respond(c, "v2\n")
+		}, want{WrongBytes, Response, 1}},
+		{"more than the response", short, func(c *net.TCPConn, in *bufio.Reader, n int) {
+			request(in)
+			respond(c, "v1\n")
+			fmt.Fprint(c, "x")
+		}, want{WrongBytes, Close, 1}},
+		{"no answer", short, func(c *net.TCPConn, in *bufio.Reader, n int) {
+			io.Copy(io.Discard, in)
+		}, want{TimedOut, Wait, 1}},
+		{"half an answer", short, func(c *net.TCPConn, in *bufio.Reader, n int) {
+			request(in)
+			fmt.Fprint(c, "HTTP/1.1 200 OK\r\n")
+			io.Copy(io.Discard, in)
+		}, want{TimedOut, Response, 1}},
+		{"no close", short, func(c *net.TCPConn, in *bufio.Reader, n int) {
+			request(in)
+			respond(c, "v1\n")
+			io.Copy(io.Discard, in)
+		}, want{TimedOut, Close, 1}},
+		{"close of an idle connection", Config{KeepAlive: 1}, func(c *net.TCPConn, in *bufio.Reader, n int) {
+			for range 3 {
+				request(in)
+				respond(c, "v1\n")
+			}
+		}, want{EarlyEnd, Wait, 4}},
+		{"stream of another length", Config{Streams: 1}, func(c *net.TCPConn, in *bufio.Reader, n int) {
+			request(in)
+			respond(c, "short")
+		}, want{WrongBytes, Response, 1}},
+		{"stream with a byte twice", Config{Streams: 1, StreamFor: wire.Interval}, func(c *net.TCPConn, in *bufio.Reader, n int) {
+			request(in)
+			b := make([]byte, wire.Chunk)
+			wire.Fill(b, 0)
+			copy(b[1000:], b[999:])
+			respond(c, string(b))
+		}, want{WrongBytes, Response, 1}},
+		{"stream cut off", Config{Streams: 1, StreamFor: wire.Interval}, func(c *net.TCPConn, in *bufio.Reader, n int) {
+			request(in)
+			b := make([]byte, 1000)
+			wire.Fill(b, 0)
+			fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nVersion: v1\r\nContent-Length: %d\r\n\r\n%s", wire.Chunk, b)
+		}, want{EarlyEnd, Response, 1}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			addr := answer(t, c.handle)
+			c.config.Targets, c.config.Duration, c.config.Connections = []string{addr}, 30*time.Second, 1
+			if c.want.class == TimedOut {
+				c.config.Timeout = 150 * time.Millisecond
+			}
+			before := time.Now().UnixNano()
+			r, err := Run(t.Context(), c.config, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.Failed() != 1 || len(r.Failures) != 1 {
+				t.Fatalf("%d failures: %v", r.Failed(), r.Failures)
+			}
+			f := r.Failures[0]
+			if diff := cmp.Diff(c.want, want{f.Class, f.Phase, f.Request}, cmp.AllowUnexported(want{})); diff != "" {
+				t.Errorf("%s\n%s", diff, f)
+			}
+			if f.Began < before || f.Time < f.Began || f.Time > time.Now().UnixNano() {
+				t.Errorf("it began at %d and was seen at %d", f.Began, f.Time)
+			}
+			if f.Remote != addr || !strings.HasPrefix(f.Local, "127.0.0.1:") {
+				t.Errorf("from %s to %s", f.Local, f.Remote)
+			}
+			if err := r.Valid(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestOwnResetIsNoFailure(t *testing.T) {
+	addr := answer(t, func(c *net.TCPConn, in *bufio.Reader, n int) {
+		for i := 0; request(in); i++ {
+			if i == 2 {
+				c.Write([]byte{wire.Reset})
+				rst(c)
+				return
+			}
+			respond(c, "v1\n")
+		}
+	})
+	r, err := Run(t.Context(), Config{Targets: []string{addr}, KeepAlive: 1, Duration: time.Minute, Connections: 5}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := r.Kinds[KeepAlive]; r.Failed() != 0 || c.ServerResets != 5 || c.Requests != 10 {
+		t.Errorf("%d failures, %d resets, %d requests", r.Failed(), c.ServerResets, c.Requests)
+	}
+}
+
+func TestRefused(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	r, err := Run(t.Context(), Config{Targets: []string{l.Addr().String()}, Short: 1, Duration: time.Minute, Connections: 3,
+		SourcePorts: PortRange{21000, 21009}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Kinds[Short].Failures[Refused] != 3 || r.Failed() != 3 {
+		t.Fatalf("failures: %v", r.Failures)
+	}
+	if f := r.Failures[1]; f.Phase != Connect || f.Local != ":21001" || f.Request != 0 {
+		t.Errorf("%+v", f)
+	}
+	if took := r.Duration(); took < 2*pause {
+		t.Errorf("three refusals in %v: the client does not pause", took)
+	}
+}
+
+func TestClientErrorMakesARunInvalid(t *testing.T) {
+	// A listener holds the only source port.
+	fd := exclusive(t, 21100)
+	defer fd.Close()
+	addr := answer(t, func(c *net.TCPConn, in *bufio.Reader, n int) {})
+	r, err := Run(t.Context(), Config{Targets: []string{addr}, Short: 1, Duration: time.Minute, Connections: 1,
+		SourcePorts: PortRange{21100, 21100}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Failed() != 0 || r.Kinds[Short].Failures[ClientError] != 1 {
+		t.Errorf("failures: %v", r.Failures)
+	}
+	if err := r.Valid(); err == nil || !strings.Contains(err.Error(), "address already in use") {
+		t.Errorf("the run is valid: %v", err)
+	}
+}
+
+func TestBusySourcePortIsPassedOver(t *testing.T) {
+	fd := exclusive(t, 21200)
+	defer fd.Close()
+	addr := answer(t, func(c *net.TCPConn, in *bufio.Reader, n int) {
+		request(in)
+		respond(c, "v1\n")
+	})
+	r, err := Run(t.Context(), Config{Targets: []string{addr}, Short: 1, Duration: time.Minute, Connections: 3,
+		SourcePorts: PortRange{21200, 21201}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := r.Kinds[Short]; len(c.Failures) != 0 || c.Requests != 3 || c.BusyPorts == 0 {
+		t.Errorf("%+v, %v", c, r.Failures)
+	}
+}
+
+// The wire loses, or swallows, SYNs.
+func TestSYN(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root, for rules in a network namespace of its own")
+	}
+	addr := answer(t, func(c *net.TCPConn, in *bufio.Reader, n int) {
+		request(in)
+		respond(c, "v1\n")
+	})
+	_, port, _ := net.SplitHostPort(addr)
+	rule := func(verdict string) {
+		rules := "table inet lossy { chain input { type filter hook input priority 0;\n" +
+			"tcp dport " + port + " tcp flags & (syn | ack) == syn " + verdict + "\n}; }\n"
+		nft := exec.CommandContext(t.Context(), "nft", "-f", "-")
+		nft.Stdin = strings.NewReader(rules)
+		if out, err := nft.CombinedOutput(); err != nil {
+			t.Fatalf("nft: %v: %s", err, out)
+		}
+	}
+	flush := func() {
+		if out, err := exec.Command("nft", "delete", "table", "inet", "lossy").CombinedOutput(); err != nil {
+			t.Errorf("nft: %v: %s", err, out)
+		}
+	}
+	base := Config{Targets: []string{addr}, Short: 1, Duration: time.Minute, Connections: 1}
+
+	rule("numgen inc mod 2 == 0 drop") // the first, and not the second
+	r, err := Run(t.Context(), base, nil)
+	flush()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := r.Kinds[Short]
+	if diff := cmp.Diff(map[Class]int64{Retransmitted: 1}, c.Failures); diff != "" {
+		t.Errorf("first SYN lost: %s", diff)
+	}
+	if c.Requests != 1 || c.SlowConnects != 0 || c.Connects.Max() < 500*time.Millisecond {
+		t.Errorf("first SYN lost: %d requests, %d slow connects, slowest %v", c.Requests, c.SlowConnects, c.Connects.Max())
+	}
+
+	base.Timeout = 300 * time.Millisecond
+	rule("drop")
+	r, err = Run(t.Context(), base, nil)
+	flush()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[Class]int64{TimedOut: 1}, r.Kinds[Short].Failures); diff != "" || r.Failures[0].Phase != Connect {
+		t.Errorf("all SYNs lost: %s %v", diff, r.Failures)
+	}
+
+	// A connect that is slow for another reason than a lost SYN.
+	base.Timeout, base.SlowConnect = 0, time.Nanosecond
+	r, err = Run(t.Context(), base, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := r.Kinds[Short]; c.SlowConnects != 1 || r.Failed() != 0 {
+		t.Errorf("slow connect: %d counted, failures %v", c.SlowConnects, r.Failures)
+	}
+
+	rule("reject with icmpx host-unreachable")
+	r, err = Run(t.Context(), base, nil)
+	flush()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[Class]int64{Unreachable: 1}, r.Kinds[Short].Failures); diff != "" {
+		t.Errorf("unreachable: %s", diff)
+	}
+}
+
+// exclusive listens on a port of all addresses, so that nobody else can bind it.
+func exclusive(t *testing.T, port int) io.Closer {
+	t.Helper()
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp4", fmt.Sprintf(":%d", port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
