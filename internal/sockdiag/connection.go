@@ -53,7 +53,7 @@ func each(ctx context.Context, states States, ports []uint16, begin func() func(
 	}
 	states &^= Set(Listen)
 	f := newFilter(ports)
-	return consistently(func() error {
+	return Consistently(func() error {
 		visit := begin()
 		return scan(ctx, states, f, func(m message) error {
 			if states.Has(m.state) {

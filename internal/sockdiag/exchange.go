@@ -17,18 +17,17 @@ const (
 	// bufferLen holds the largest message of a dump: the kernel builds them as
 	// large as the reader's buffer, up to 32 KiB.
 	bufferLen = 32 << 10
-	// maxExchange ends an exchange for which ctx has no nearer deadline. A
-	// dump of a million sockets takes about a second.
+	// maxExchange ends what ctx has no nearer deadline for. A dump of a million
+	// sockets takes about a second.
 	maxExchange = 15 * time.Second
 )
 
 // Exchange opens a netlink socket of the family (unix.NETLINK_SOCK_DIAG, or
 // another that is dumped in the same way), sends req and hands each reply to
 // visit, until the last or visit's first error. The end of ctx ends it with
-// ctx's error; errors of the kernel are unix.Errno inside.
+// ctx's error; after 15 s it ends by itself with os.ErrDeadlineExceeded. Errors
+// of the kernel are unix.Errno inside.
 func Exchange(ctx context.Context, family int, req netlink.Message, visit func(netlink.Message) error) error {
-	ctx, cancel := context.WithTimeout(ctx, maxExchange)
-	defer cancel()
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -37,6 +36,9 @@ func Exchange(ctx context.Context, family int, req netlink.Message, visit func(n
 		return fmt.Errorf("open netlink socket: %w", err)
 	}
 	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(maxExchange)); err != nil {
+		return err
+	}
 	// A deadline in the past wakes a blocked receive.
 	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()

@@ -37,7 +37,7 @@ func ListenersOn(ctx context.Context, ports ...uint16) ([]Listener, error) {
 
 func listeners(ctx context.Context, f *filter) ([]Listener, error) {
 	var all []Listener
-	err := consistently(func() error {
+	err := Consistently(func() error {
 		all = all[:0]
 		return scan(ctx, Set(Listen), f, func(m message) error {
 			if m.state != Listen {

@@ -50,8 +50,9 @@ func scanFamily(ctx context.Context, family byte, states States, f *filter, visi
 // maxAttempts bounds how often an interrupted dump is taken again.
 const maxAttempts = 5
 
-// consistently repeats the attempt while the kernel interrupts it.
-func consistently(attempt func() error) error {
+// Consistently repeats the attempt, which starts from nothing each time, while the
+// kernel interrupts its dump: five times at most.
+func Consistently(attempt func() error) error {
 	var err error
 	for range maxAttempts {
 		if err = attempt(); !errors.Is(err, ErrInterrupted) {

@@ -1,0 +1,30 @@
+// Package drain waits until nothing depends on an old server any more: until the
+// queues of its listener are empty (quiesce), and until its connections have
+// ended (drain). It looks at sockets and at conntrack, by private port, and
+// never asks the server.
+//
+// A [Monitor] is shared by all waits of a process. The kernel has no event for
+// "the last connection of this port has ended" that would not cost every
+// connection of the host something, so it is looked at again and again; each
+// look serves all that wait at the time, and the pause between two grows with
+// the time already waited and with what a look costs. Looks are taken by those
+// who wait: no goroutine runs, and without a wait nothing wakes up.
+//
+//	left, err := monitor.Quiesce(ctx, ports, 30*time.Second)
+//	...
+//	left, err = monitor.Drain(ctx, ports, time.Now().Add(5*time.Minute))
+//
+// What is read, and why it suffices:
+//
+//   - After the switch no SYN is given to the old port any more, but one that was
+//     just before is still on its way to the socket: 20 ms are left for it. Then
+//     a connection is half open, in the accept queue, or the server's.
+//   - Two sorts of connections have no socket yet: a handshake answered with a
+//     SYN cookie, and a SYN that was dropped because the accept queue was full
+//     and will be sent again. Both have a conntrack entry that leads to the
+//     private port: SYN_RECV or ESTABLISHED, and SYN_SENT. So does, in CLOSE, a
+//     source port whose last connection the server has reset; its next
+//     connection would still be led to the old port.
+//   - A look at sockets may miss one that moves while it is taken, so nothing is
+//     believed before it was seen twice.
+package drain
