@@ -15,8 +15,8 @@ var (
 	webChain = chainPrefix + nat.Key("web")
 	web1     = chainPrefix + nat.ActivationKey("web", v1)
 	web2     = chainPrefix + nat.ActivationKey("web", v2)
-	note1    = ` -m comment --comment "` + comment("web", v1) + `"`
-	note2    = ` -m comment --comment "` + comment("web", v2) + `"`
+	note1    = ` -m comment --comment "` + comment(nat.Key("web"), v1) + `"`
+	note2    = ` -m comment --comment "` + comment(nat.Key("web"), v2) + `"`
 )
 
 const hookSpec = "-p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -m addrtype --dst-type LOCAL -m comment --comment switcheroo -j "

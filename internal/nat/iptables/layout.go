@@ -52,8 +52,8 @@ func isKey(s string) bool {
 
 // comment is on every rule of an activation. It is how an activation is told
 // from the kernel alone.
-func comment(service, activation string) string {
-	return hookComment + ":" + activation + ":" + nat.Key(service)[:8]
+func comment(key, activation string) string {
+	return hookComment + ":" + activation + ":" + key[:8]
 }
 
 // activationOf is the inverse of comment; "" if c is not of that form.
@@ -72,14 +72,14 @@ type layout map[string][]rule
 func newLayout(want nat.Rules, family nat.Family) (layout, error) {
 	l := layout{}
 	for _, rd := range bySpecificity(want.Redirects, family) {
-		service := chainPrefix + nat.Key(rd.Service)
+		service := chainPrefix + rd.key
 		activation := chainPrefix + nat.ActivationKey(rd.Service, rd.Activation)
 		for _, name := range []string{service, activation} {
 			if _, taken := l[name]; taken {
 				return nil, fmt.Errorf("redirect of %q: chain %s belongs to another service", rd.Service, name)
 			}
 		}
-		note := comment(rd.Service, rd.Activation)
+		note := comment(rd.key, rd.Activation)
 		l[service] = []rule{{comment: note, jump: activation}}
 		for _, t := range rd.Targets {
 			l[activation] = append(l[activation], rule{
@@ -95,12 +95,18 @@ func newLayout(want nat.Rules, family nat.Family) (layout, error) {
 	return l, nil
 }
 
+// keyed is a redirect with its service's key, which is a hash to compute.
+type keyed struct {
+	nat.Redirect
+	key string
+}
+
 // bySpecificity returns the redirects that have targets in the family, with
 // those only, in canonical form: an address of its own comes before every
 // address, as it does for listening sockets; otherwise the order only has to
 // be the same each time.
-func bySpecificity(redirects []nat.Redirect, family nat.Family) []nat.Redirect {
-	var in []nat.Redirect
+func bySpecificity(redirects []nat.Redirect, family nat.Family) []keyed {
+	var in []keyed
 	for _, rd := range redirects {
 		var targets []nat.Target
 		for _, t := range rd.Targets {
@@ -114,11 +120,11 @@ func bySpecificity(redirects []nat.Redirect, family nat.Family) []nat.Redirect {
 		}
 		slices.SortFunc(targets, func(a, b nat.Target) int { return byEndpoint(a.Endpoint, b.Endpoint) })
 		rd.Targets = targets
-		in = append(in, rd)
+		in = append(in, keyed{rd, nat.Key(rd.Service)})
 	}
-	widest := func(rd nat.Redirect) int { return width(rd.Targets[len(rd.Targets)-1].Endpoint) }
-	slices.SortFunc(in, func(a, b nat.Redirect) int {
-		return cmp.Or(widest(a)-widest(b), cmp.Compare(nat.Key(a.Service), nat.Key(b.Service)))
+	widest := func(rd keyed) int { return width(rd.Targets[len(rd.Targets)-1].Endpoint) }
+	slices.SortFunc(in, func(a, b keyed) int {
+		return cmp.Or(widest(a)-widest(b), cmp.Compare(a.key, b.key))
 	})
 	return in
 }

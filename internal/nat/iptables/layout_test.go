@@ -139,7 +139,7 @@ func TestIsOurs(t *testing.T) {
 }
 
 func TestActivationOf(t *testing.T) {
-	if got := activationOf(comment("web", v1)); got != v1 {
+	if got := activationOf(comment(nat.Key("web"), v1)); got != v1 {
 		t.Errorf("got %q", got)
 	}
 	for _, c := range []string{"", "switcheroo", "switcheroo:a", "other:a:b", "switcheroo:a:b:c", "SWITCHEROO:ns=web:port=1:pid=2"} {

@@ -56,6 +56,9 @@ type tool struct {
 	// bounded by the wait alone, so ctx is looked at between them.
 	ipt  *goiptables.IPTables
 	name string // as an operator types it
+
+	known   *snapshot // nft: what the last read returned
+	knownAt generation
 }
 
 // errNoCommand says that the host has no such iptables.
@@ -142,10 +145,32 @@ func lookPath(name string) (string, error) {
 
 // read returns what is ours in table nat.
 func (t *tool) read(ctx context.Context) (snapshot, error) {
-	if t.variant == Legacy && !legacyTable(t.family, "nat") {
-		// Even to list a table makes the kernel load and register it.
-		return snapshot{}, nil
+	switch t.variant {
+	case Legacy:
+		if !legacyTable(t.family, "nat") {
+			// Even to list a table makes the kernel load and register it.
+			return snapshot{}, nil
+		}
+		return t.readTable(ctx)
+	default:
+		// Before the read: what is committed after it, counts.
+		now, err := currentGeneration(ctx)
+		if err != nil {
+			return t.readTable(ctx)
+		}
+		if t.known != nil && t.knownAt == now {
+			return *t.known, nil
+		}
+		s, err := t.readTable(ctx)
+		if err != nil {
+			return snapshot{}, err
+		}
+		t.known, t.knownAt = &s, now
+		return s, nil
 	}
+}
+
+func (t *tool) readTable(ctx context.Context) (snapshot, error) {
 	text, err := run(ctx, commandTimeout, "", t.save, "-t", "nat")
 	if err != nil {
 		return snapshot{}, fmt.Errorf("read %v rules: %w", t.family, err)

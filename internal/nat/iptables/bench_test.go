@@ -1,0 +1,61 @@
+package iptables
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/switcheroo/switcheroo/internal/nat"
+)
+
+// BenchmarkSwitch is one Apply that moves one service, beside the bare
+// `iptables -R` of the same rule. Apply covers two families, each read before
+// and after.
+func BenchmarkSwitch(b *testing.B) {
+	for _, v := range variants {
+		for _, services := range []int{1, 1000} {
+			name := fmt.Sprintf("%v/services=%d/", v, services)
+			b.Run(name+"apply", func(b *testing.B) {
+				newNetns(b)
+				backend, rules := manyServices(b, v, services)
+				n := 0
+				for b.Loop() {
+					n++
+					rules[0].Activation = []string{v1, v2}[n%2]
+					mustApply(b, backend, rules...)
+				}
+			})
+			b.Run(name+"unchanged", func(b *testing.B) {
+				newNetns(b)
+				backend, rules := manyServices(b, v, services)
+				for b.Loop() {
+					mustApply(b, backend, rules...)
+				}
+			})
+			b.Run(name+"bare", func(b *testing.B) {
+				newNetns(b)
+				manyServices(b, v, services)
+				for b.Loop() {
+					ipt(b, v, nat.IPv4, strings.ReplaceAll("-t nat -R "+chainPrefix+nat.Key("s0")+" 1"+
+						" -m comment --comment "+comment(nat.Key("s0"), v1)+" -j "+chainPrefix+nat.ActivationKey("s0", v1), `"`, ""))
+				}
+			})
+		}
+	}
+}
+
+// manyServices applies so many services.
+func manyServices(tb testing.TB, v Variant, n int) (*Backend, []nat.Redirect) {
+	tb.Helper()
+	var rules []nat.Redirect
+	for i := range n {
+		rules = append(rules, nat.Redirect{Service: fmt.Sprint("s", i), Activation: v1, Scope: nat.Everyone,
+			Targets: []nat.Target{target("", uint16(1000+i), uint16(40000+i), nat.DualStack)}})
+	}
+	backend, err := New(tb.Context(), Options{Variant: v})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	mustApply(tb, backend, rules...)
+	return backend, rules
+}
