@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -33,6 +34,9 @@ func analyze(t *testing.T, dir string, args ...string) string {
 	return string(out)
 }
 
+// dumpHead begins the dump of a unit, in 252 and in 257.
+var dumpHead = regexp.MustCompile(`^(?:->|→) Unit (.+):$`)
+
 // dumps returns, for each unit, the lines that systemd prints of it with the
 // given label ("Description").
 func dumps(t *testing.T, units map[string]string, label string) map[string][]string {
@@ -50,8 +54,8 @@ func dumps(t *testing.T, units map[string]string, label string) map[string][]str
 	unit := ""
 	for line := range strings.Lines(analyze(t, dir, args...)) {
 		line = strings.Trim(line, "\n\t")
-		if name, ok := strings.CutPrefix(line, "-> Unit "); ok {
-			unit = strings.TrimSuffix(name, ":")
+		if m := dumpHead.FindStringSubmatch(line); m != nil {
+			unit = m[1]
 			got[unit] = nil
 		}
 		if text, ok := strings.CutPrefix(line, label+": "); ok {
@@ -63,7 +67,7 @@ func dumps(t *testing.T, units map[string]string, label string) map[string][]str
 
 // TestSystemdReadsTheSame holds our reading of a file against that of the
 // installed systemd, by its own account ("systemd-analyze verify" prints what
-// it has read). Confirmed with 252: joining and what a comment, a blank line,
+// it has read). Confirmed with 252 and 257: joining and what a comment, a blank line,
 // an escaped backslash and the end of the file do to it, all ends of lines,
 // the byte order mark, sections that come twice, an empty value, and the
 // longest line.
