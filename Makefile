@@ -23,12 +23,13 @@ help: ## print this list
 
 .PHONY: build
 build: go ## compile bin/switcherood
-	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/switcherood ./cmd/switcherood
+	CGO_ENABLED=0 go build $(BUILDFLAGS) -ldflags '-s -w -X main.version=$(VERSION)' -o bin/switcherood ./cmd/switcherood
 
 .PHONY: test
 test: go ## everything: lint, unit tests with -race, fuzzing, end to end on real systemd
 	test/setup
-	go run ./test/suite
+	go build -o bin/suite ./test/suite
+	bin/suite
 
 .PHONY: lint
 lint: go ## gofmt, vet, staticcheck, and who may import whom (depguard)
@@ -40,7 +41,8 @@ lint: go ## gofmt, vet, staticcheck, and who may import whom (depguard)
 
 .PHONY: fuzz
 fuzz: go ## every fuzz target, FUZZTIME each (10s)
-	go run ./test/suite -only fuzz
+	go build -o bin/suite ./test/suite
+	bin/suite -only fuzz
 
 .PHONY: bench
 bench: go ## how long a switch takes, beside one bare `iptables -R`

@@ -101,7 +101,7 @@ func lastProgress(text string) string {
 // fuzzTargets finds the targets in the source, which is quicker than building
 // every test to ask it.
 func fuzzTargets(ctx context.Context) ([]target, error) {
-	out, err := command(ctx, "go", "list", "-json=ImportPath,Dir,TestGoFiles,XTestGoFiles", "./...").Output()
+	out, err := command(ctx, "go", "list", "-e", "-json=ImportPath,Dir,TestGoFiles,XTestGoFiles", "./...").Output()
 	if err != nil {
 		return nil, fmt.Errorf("go list: %w", err)
 	}

@@ -47,9 +47,9 @@ type test struct {
 	blamed   bool // a child failed
 }
 
-// read consumes the output of one go test -json. With verbose, passing tests
-// print what they logged.
-func (r *report) read(events io.Reader, verbose bool) error {
+// read consumes the output of one go test -json. In packages that verbose
+// accepts, passing tests print what they logged, too.
+func (r *report) read(events io.Reader, verbose func(pkg string) bool) error {
 	lines := bufio.NewReader(events)
 	for {
 		line, err := lines.ReadString('\n')
@@ -58,7 +58,7 @@ func (r *report) read(events io.Reader, verbose bool) error {
 			if json.Unmarshal([]byte(line), &e) != nil {
 				fmt.Fprint(r.out, line) // go's own complaint, before any test
 			} else {
-				r.add(e, verbose)
+				r.add(e, verbose(e.Package))
 			}
 		}
 		if err == io.EOF {
@@ -107,12 +107,20 @@ func (r *report) lookup(id testID) *test {
 	return t
 }
 
+// parent returns the test that t is a case of, or nil. A case's own name may
+// have slashes in it.
 func (r *report) parent(t *test) *test {
-	i := strings.LastIndexByte(t.Name, '/')
-	if i < 0 {
-		return nil
+	name := t.Name
+	for {
+		i := strings.LastIndexByte(name, '/')
+		if i < 0 {
+			return nil
+		}
+		name = name[:i]
+		if p := r.tests[testID{t.Package, name}]; p != nil {
+			return p
+		}
 	}
-	return r.tests[testID{t.Package, t.Name[:i]}]
 }
 
 // endTest counts t if it is a leaf: a parent counts only for a fault of its
@@ -139,14 +147,15 @@ func (r *report) endTest(t *test, verbose bool) {
 		r.passed++
 	}
 	if parent == nil && (t.ended == "fail" || verbose) {
-		r.print(t)
+		r.print(t, verbose)
 	}
 }
 
-// print shows a top-level test and those below it, each with what it logged.
-func (r *report) print(top *test) {
+// print shows a top-level test and those below it, each with what it logged;
+// of one that failed only what did not pass, unless all is asked for.
+func (r *report) print(top *test, all bool) {
 	for _, t := range r.order[top.Package] {
-		if t != top && !strings.HasPrefix(t.Name, top.Name+"/") {
+		if t != top && (!strings.HasPrefix(t.Name, top.Name+"/") || t.ended == "pass" && !all) {
 			continue
 		}
 		indent := strings.Repeat("    ", strings.Count(t.Name, "/"))
@@ -175,7 +184,7 @@ func (r *report) endPackage(t *test) {
 				r.failures = append(r.failures, each.Package+" "+each.Name+" (did not finish)")
 			}
 			if r.parent(each) == nil {
-				r.print(each)
+				r.print(each, false)
 			}
 		}
 		blamed = blamed || each.ended == "fail"

@@ -56,6 +56,13 @@ func TestReport(t *testing.T) {
 			status: 1,
 			last:   "1 passed, 1 failed, 0 skipped",
 			prints: []string{"fail TestA/y", "boom", "failed: p TestA/y", "FAIL p"},
+			hides:  []string{"pass TestA/x"},
+		},
+		{
+			name:   "a case with slashes in its name belongs to its table",
+			events: events("run TestA", "run TestA/log/slog", "fail TestA/log/slog", "fail TestA", "fail "),
+			status: 1,
+			last:   "0 passed, 1 failed, 0 skipped",
 		},
 		{
 			name:   "a table that fails by itself counts",
@@ -128,7 +135,7 @@ func TestReport(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			var out bytes.Buffer
 			r := newReport(&out)
-			if err := r.read(strings.NewReader(tt.events), tt.verbose); err != nil {
+			if err := r.read(strings.NewReader(tt.events), func(string) bool { return tt.verbose }); err != nil {
 				t.Fatal(err)
 			}
 			status := r.summary(tt.root)

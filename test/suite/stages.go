@@ -21,7 +21,8 @@ var stages = []stage{
 	{"lint", "gofmt, vet, staticcheck, import table", lint},
 	{"unit", "every package, with the race detector", unit},
 	{"fuzz", "every fuzz target, " + fuzzTime() + " each", fuzz},
-	{"e2e", "real systemd, real kernel rules, real clients", endToEnd},
+	{"support", "packaging, documents, linters, and the tests' own tools", support},
+	{"e2e", "real systemd, real kernel rules, real clients", e2e},
 }
 
 func stageNames() []string {
@@ -64,27 +65,30 @@ func lint(ctx context.Context, r *report) error {
 }
 
 func unit(ctx context.Context, r *report) error {
-	packages, err := listPackages(ctx, func(p string) bool { return !strings.Contains(p, "/test/") })
-	if err != nil {
-		return err
-	}
 	// -count=1: what these tests ask is the kernel, which no cache key covers.
-	return goTest(ctx, r, false, append([]string{"-race", "-count=1", "-timeout=5m"}, packages...)...)
+	return goTest(ctx, r, ships, "-race", "-count=1", "-timeout=5m")
 }
 
-func endToEnd(ctx context.Context, r *report) error {
-	packages, err := listPackages(ctx, func(p string) bool { return strings.Contains(p, "/test/") })
+func support(ctx context.Context, r *report) error {
+	return goTest(ctx, r, func(p string) bool { return !ships(p) && !endToEnd(p) }, "-count=1", "-timeout=5m")
+}
+
+func e2e(ctx context.Context, r *report) error {
+	return goTest(ctx, r, endToEnd, "-count=1", "-timeout=10m")
+}
+
+func ships(pkg string) bool    { return !strings.Contains(pkg, "/test/") }
+func endToEnd(pkg string) bool { return strings.HasSuffix(pkg, "/test/e2e") }
+
+// goTest tests the packages that keep accepts, and reads go test's events into
+// r. Failed tests are in r, not in the error.
+func goTest(ctx context.Context, r *report, keep func(string) bool, flags ...string) error {
+	packages, err := listPackages(ctx, keep)
 	if err != nil {
 		return err
 	}
-	// -p=1: hosts of one package at a time, so that load in one is not lateness in another.
-	return goTest(ctx, r, true, append([]string{"-count=1", "-p=1", "-timeout=10m"}, packages...)...)
-}
-
-// goTest runs go test and reads its events into r. Failed tests are in r, not
-// in the error.
-func goTest(ctx context.Context, r *report, verbose bool, args ...string) error {
-	cmd := command(ctx, "go", append([]string{"test", "-json", "-vet=off"}, args...)...)
+	args := slices.Concat([]string{"test", "-json", "-vet=off"}, flags, packages)
+	cmd := command(ctx, "go", args...)
 	cmd.Stderr = r.out
 	events, err := cmd.StdoutPipe()
 	if err != nil {
@@ -94,7 +98,7 @@ func goTest(ctx context.Context, r *report, verbose bool, args ...string) error 
 		return fmt.Errorf("start go test: %w", err)
 	}
 	ran, failed := r.total(), r.failed
-	readErr := r.read(events, verbose)
+	readErr := r.read(events, endToEnd)
 	waitErr := cmd.Wait()
 	switch {
 	case readErr != nil:
@@ -109,7 +113,7 @@ func goTest(ctx context.Context, r *report, verbose bool, args ...string) error 
 
 // listPackages returns the module's packages that keep accepts.
 func listPackages(ctx context.Context, keep func(string) bool) ([]string, error) {
-	cmd := command(ctx, "go", "list", "./...")
+	cmd := command(ctx, "go", "list", "-e", "./...")
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
