@@ -18,8 +18,9 @@ type Options struct {
 	// Name is the host name; by default one that no other host of this
 	// process has.
 	Name string
-	// Lower is the root file system to start from; by default the machine's
-	// own. It is never written to.
+	// Lower is the root file system to start from, which is never written to;
+	// by default $SWITCHEROO_TEST_ROOT (to run all tests on the systemd of
+	// another release), and else the machine's own.
 	Lower string
 	// Target is what systemd boots to; multi-user.target by default.
 	Target string
@@ -49,6 +50,9 @@ const bootTimeout = time.Minute
 // finished; units that failed meanwhile are no error (see Failed). ctx bounds
 // the boot only.
 func Boot(ctx context.Context, opts Options) (*Host, error) {
+	if opts.Lower == "" {
+		opts.Lower = os.Getenv("SWITCHEROO_TEST_ROOT")
+	}
 	if err := Check(opts.Lower); err != nil {
 		return nil, err
 	}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -171,6 +172,8 @@ func newNetns(ctx context.Context, commands string) error {
 // ip runs commands of iproute2, one a line, in the network namespace of the
 // calling thread. Files are its descriptors from 3 on.
 func ip(ctx context.Context, commands string, files ...*os.File) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
 	cmd := exec.CommandContext(ctx, "ip", "-batch", "-")
 	cmd.Stdin = strings.NewReader(commands)
 	cmd.ExtraFiles = files

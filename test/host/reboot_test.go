@@ -88,7 +88,7 @@ func TestReboot(t *testing.T) {
 
 func TestRebootIsBounded(t *testing.T) {
 	h := host.Start(t, host.Options{Files: map[string]string{
-		"/etc/systemd/system/stubborn.service": "[Service]\nExecStart=sh -c 'trap \"\" TERM; while :; do sleep 1; done'\n",
+		"/etc/systemd/system/stubborn.service": "[Service]\nExecStart=sleep infinity\nKillSignal=SIGCONT\n",
 	}})
 	run(t, h, "systemctl", "start", "stubborn")
 	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)

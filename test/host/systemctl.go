@@ -2,7 +2,6 @@ package host
 
 import (
 	"context"
-	"fmt"
 	"strings"
 )
 
@@ -17,17 +16,10 @@ func (h *Host) Property(ctx context.Context, unit, property string) (string, err
 	return strings.TrimSpace(out), err
 }
 
-// Kill9 sends SIGKILL to the main process of a unit. It is an error if it has
-// none.
+// Kill9 sends SIGKILL to the main process of a unit, which systemd notices a
+// moment later. It is an error if it has none.
 func (h *Host) Kill9(ctx context.Context, unit string) error {
-	pid, err := h.Property(ctx, unit, "MainPID")
-	if err != nil {
-		return err
-	}
-	if pid == "0" || pid == "" {
-		return fmt.Errorf("%s: kill %s: it has no main process", h.name, unit)
-	}
-	_, err = h.Run(ctx, "kill", "-KILL", pid)
+	_, err := h.Systemctl(ctx, "kill", "--signal=KILL", "--kill-who=main", unit)
 	return err
 }
 
