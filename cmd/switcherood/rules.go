@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -73,7 +72,7 @@ func (r *rules) Lock(ctx context.Context) (func(), error) {
 // Apply writes the table first: the first connection that a redirect takes must
 // already have its timeouts.
 func (r *rules) Apply(ctx context.Context, want nat.Rules) (nat.Change, error) {
-	beside, err := r.table.Apply(ctx, privatePorts(want), want.Guarded)
+	beside, err := r.table.Apply(ctx, want.Private, want.Guarded)
 	if err != nil {
 		return nat.Change{}, fmt.Errorf("table %s: %w", companion.Name, err)
 	}
@@ -104,15 +103,4 @@ func (r *rules) remove(ctx context.Context) error {
 		return err
 	}
 	return r.table.Remove(ctx)
-}
-
-func privatePorts(want nat.Rules) []uint16 {
-	var ports []uint16
-	for _, r := range want.Redirects {
-		for _, t := range r.Targets {
-			ports = append(ports, t.Port)
-		}
-	}
-	slices.Sort(ports)
-	return slices.Compact(ports)
 }

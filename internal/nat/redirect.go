@@ -46,6 +46,11 @@ type Redirect struct {
 // service.
 type Rules struct {
 	Redirects []Redirect
+	// Private are the private ports whose redirected connections get our
+	// conntrack timeouts: those of Redirects, and those of activations that had
+	// the traffic and are being seen out. The last connection to an old port
+	// begins while a commit is under way.
+	Private []uint16
 	// Guarded are the private ports that answer redirected and loopback
 	// connections only. A port that is public as well is never guarded.
 	Guarded []uint16
