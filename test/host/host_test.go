@@ -35,6 +35,7 @@ func run(t *testing.T, g interface {
 }
 
 func TestBoot(t *testing.T) {
+	t.Parallel()
 	begin := time.Now()
 	h := host.Start(t, host.Options{
 		Name: "bare",
@@ -111,6 +112,7 @@ func TestBoot(t *testing.T) {
 }
 
 func TestFiles(t *testing.T) {
+	t.Parallel()
 	h := host.Start(t, host.Options{})
 	for _, name := range []string{"/etc/systemd/system/a.service", "/run/made/now", "/lib/systemd/system/b.service"} {
 		if err := h.WriteFile(name, "[Unit]\nDescription=x\n"); err != nil {
@@ -140,6 +142,7 @@ func TestFiles(t *testing.T) {
 }
 
 func TestMachineIsOutOfReach(t *testing.T) {
+	t.Parallel()
 	h := host.Start(t, host.Options{})
 	for _, p := range []string{"/proc/sys/vm/swappiness", "/proc/sys/kernel/core_pattern", "/proc/sys/kernel/random/boot_id"} {
 		if out, err := h.Run(t.Context(), "sh", "-c", "cat "+p+" >/tmp/was; cat /tmp/was >"+p); err == nil || !strings.Contains(out, "Read-only") {
@@ -157,6 +160,7 @@ func TestMachineIsOutOfReach(t *testing.T) {
 }
 
 func TestSignalsReachTheProgram(t *testing.T) {
+	t.Parallel()
 	h := host.Start(t, host.Options{})
 	c := h.Cmd(t.Context(), "sh", "-c", `trap 'echo told; exit 3' TERM; echo ready; while :; do sleep 0.01; done`)
 	out, err := c.StdoutPipe()
@@ -180,6 +184,7 @@ func TestSignalsReachTheProgram(t *testing.T) {
 }
 
 func TestRunSaysWhatFailed(t *testing.T) {
+	t.Parallel()
 	h := host.Start(t, host.Options{Name: "teller"})
 	_, err := h.Run(t.Context(), "sh", "-c", "echo too bad >&2; exit 4")
 	if err == nil {

@@ -21,6 +21,7 @@ func dial(addr string) []string {
 }
 
 func TestNetwork(t *testing.T) {
+	t.Parallel()
 	network := host.StartNetwork(t)
 	hosts := make([]*host.Host, 4)
 	var boots sync.WaitGroup
@@ -61,6 +62,7 @@ func TestNetwork(t *testing.T) {
 }
 
 func TestTwoNetworks(t *testing.T) {
+	t.Parallel()
 	one, two := host.StartNetwork(t), host.StartNetwork(t)
 	h := host.Start(t, host.Options{Name: "between", Files: teller})
 	for i, n := range []*host.Network{one, two} {

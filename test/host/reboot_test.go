@@ -87,6 +87,7 @@ func TestReboot(t *testing.T) {
 }
 
 func TestRebootIsBounded(t *testing.T) {
+	t.Parallel()
 	h := host.Start(t, host.Options{Files: map[string]string{
 		"/etc/systemd/system/stubborn.service": "[Service]\nExecStart=sleep infinity\nKillSignal=SIGCONT\n",
 	}})
