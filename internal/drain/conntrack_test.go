@@ -74,7 +74,7 @@ func TestEntriesOfRedirectedConnections(t *testing.T) {
 func TestKernelFilters(t *testing.T) {
 	needKernel(t)
 	s, other := serve(t, "tcp", "127.0.0.1:0"), serve(t, "tcp", "127.0.0.1:0")
-	redirect(t, 80, s.port) // has connections tracked
+	redirect(t, 81, s.port) // has connections tracked
 	s.pair(t, "127.0.0.1")
 	other.pair(t, "127.0.0.1")
 	ports := func(req netlink.Message) []uint16 {
@@ -130,8 +130,8 @@ func TestStatesThatLead(t *testing.T) {
 	needKernel(t)
 	t.Run("reset by the server", func(t *testing.T) {
 		s := serve(t, "tcp", "127.0.0.1:0")
-		redirect(t, 80, s.port)
-		client := dial(t, "127.0.0.1", 80)
+		redirect(t, 82, s.port)
+		client := dial(t, "127.0.0.1", 82)
 		accepted := s.accept(t)
 		accepted.SetLinger(0)
 		accepted.Close()
@@ -147,9 +147,9 @@ func TestStatesThatLead(t *testing.T) {
 	})
 	t.Run("half open", func(t *testing.T) {
 		s := serve(t, "tcp", "127.0.0.1:0")
-		redirect(t, 80, s.port)
+		redirect(t, 83, s.port)
 		dropSynAcks(t, s.port)
-		background(t, func(ctx context.Context) { connect(ctx, 80) })
+		background(t, func(ctx context.Context) { connect(ctx, 83) })
 		eventually(t, func() bool { return entriesOn(t, s.port)[s.port] == 1 })
 		if diff := cmp.Diff([]uint8{ctSynRecv}, statesOn(t, s.port)); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
@@ -157,8 +157,8 @@ func TestStatesThatLead(t *testing.T) {
 	})
 	t.Run("dropped by a full listener", func(t *testing.T) {
 		s := fullListener(t)
-		redirect(t, 80, s)
-		background(t, func(ctx context.Context) { connect(ctx, 80) })
+		redirect(t, 84, s)
+		background(t, func(ctx context.Context) { connect(ctx, 84) })
 		eventually(t, func() bool { return entriesOn(t, s)[s] == 1 })
 		if diff := cmp.Diff([]uint8{ctSynSent}, statesOn(t, s)); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
@@ -174,9 +174,9 @@ func TestStatesThatLead(t *testing.T) {
 		}
 		defer os.WriteFile("/proc/sys/net/ipv4/tcp_syncookies", []byte("1"), 0)
 		s := serve(t, "tcp4", "127.0.0.1:0")
-		redirect(t, 80, s.port)
+		redirect(t, 85, s.port)
 		dropSynAcks(t, s.port)
-		background(t, func(ctx context.Context) { connect(ctx, 80) })
+		background(t, func(ctx context.Context) { connect(ctx, 85) })
 		eventually(t, func() bool { return entriesOn(t, s.port)[s.port] == 1 })
 		live, err := readLive(t.Context(), []uint16{s.port})
 		if err != nil || live[s.port] != 0 {

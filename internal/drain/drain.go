@@ -40,8 +40,13 @@ func (m *Monitor) Drain(ctx context.Context, ports []uint16, deadline time.Time)
 		if err != nil {
 			return Left{}, say(ctx, "drain", ports, err)
 		}
-		if live(r) == (Left{}) {
+		came := live(r)
+		if came == (Left{}) {
 			return left, nil
+		}
+		if over(deadline) {
+			came.Expired = true
+			return came, nil
 		}
 	}
 }

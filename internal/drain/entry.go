@@ -14,16 +14,12 @@ type entry struct {
 	state uint8
 }
 
-// TCP states of conntrack, enum tcp_conntrack of
+// Those TCP states of conntrack that matter, from enum tcp_conntrack of
 // linux/netfilter/nf_conntrack_tcp.h.
 const (
 	ctSynSent     = 1
 	ctSynRecv     = 2
 	ctEstablished = 3
-	ctFinWait     = 4
-	ctCloseWait   = 5
-	ctLastAck     = 6
-	ctTimeWait    = 7
 	ctClose       = 8
 )
 

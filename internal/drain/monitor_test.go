@@ -122,6 +122,11 @@ func TestQuiesce(t *testing.T) {
 			want:   Left{HalfOpen: 2, Unaccepted: 6, Expired: true},
 			took:   30 * time.Second,
 		},
+		"all the time of the world": {
+			kernel: &kernel{queues: until(40*time.Millisecond, queue{unaccepted: 3})},
+			max:    forever,
+			took:   50 * time.Millisecond,
+		},
 		"no time at all": {
 			kernel: &kernel{queues: until(forever, queue{unaccepted: 3})},
 			max:    0,
@@ -222,6 +227,18 @@ func TestDrain(t *testing.T) {
 			want:     Left{Live: 6, Expired: true},
 			took:     0,
 			looks:    []string{"live 0s"},
+		},
+		"a connection seen only to confirm, at the deadline": {
+			kernel: &kernel{took: time.Millisecond, live: func(at time.Duration) (int, error) {
+				if at == 13*time.Millisecond {
+					return 1, nil
+				}
+				return 0, nil
+			}},
+			deadline: 13500 * time.Microsecond,
+			want:     Left{Live: 2, Expired: true},
+			took:     14 * time.Millisecond,
+			looks:    []string{"live 0s", "live 11ms", "entries 12ms", "live 13ms"},
 		},
 		"conntrack unreadable": {
 			kernel: &kernel{entries: func(time.Duration) (int, error) { return 0, unreadable }},

@@ -2,10 +2,9 @@ package drain
 
 import (
 	"fmt"
-	"io"
-	"log/slog"
 	"net"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 )
@@ -71,20 +70,33 @@ func dropSynAcks(t testing.TB, port uint16) (stop func()) {
 	return stop
 }
 
-// redirect leads a public port of this host to a private one, in the way of the
-// backends.
-func redirect(t testing.TB, public, private uint16) {
+// rule leads a public port of this host to a private one, in the way of the
+// backends, but in a chain that is not its own. Each test has a public port of
+// its own: conntrack remembers what the source ports of the last one met.
+type rule struct{ public uint16 }
+
+func redirect(t testing.TB, public, private uint16) rule {
 	t.Helper()
-	for _, iptables := range []string{"iptables", "ip6tables"} {
-		rule := []string{"OUTPUT", "-p", "tcp", "--dport", fmt.Sprint(public), "--syn", "-j", "DNAT", "--to-destination", fmt.Sprintf(":%d", private)}
-		command(t, iptables, append([]string{"-w", "5", "-t", "nat", "-A"}, rule...)...)
-		t.Cleanup(func() {
-			command(t, iptables, append([]string{"-w", "5", "-t", "nat", "-D"}, rule...)...)
-		})
-	}
+	r := rule{public}
+	r.iptables(t, "-A", "OUTPUT", private)
+	t.Cleanup(func() {
+		for _, iptables := range []string{"iptables", "ip6tables"} {
+			command(t, iptables, "-w", "5", "-t", "nat", "-F", "OUTPUT")
+		}
+	})
+	return r
 }
 
-func monitor() *Monitor { return New(slog.New(slog.NewTextHandler(io.Discard, nil))) }
+// lead replaces the rule, the first, in place.
+func (r rule) lead(t testing.TB, private uint16) { r.iptables(t, "-R", "OUTPUT 1", private) }
+
+func (r rule) iptables(t testing.TB, verb, where string, private uint16) {
+	t.Helper()
+	for _, iptables := range []string{"iptables", "ip6tables"} {
+		args := strings.Fields(fmt.Sprintf("-w 5 -t nat %s %s -p tcp --dport %d --syn -j DNAT --to-destination :%d", verb, where, r.public, private))
+		command(t, iptables, args...)
+	}
+}
 
 // eventually waits for what another process or the network stack does.
 func eventually(t testing.TB, ok func() bool) {

@@ -18,7 +18,7 @@ const (
 	// large as the reader's buffer, up to 32 KiB.
 	bufferLen = 32 << 10
 	// maxExchange ends what ctx has no nearer deadline for. A dump of a million
-	// sockets takes about a second.
+	// sockets takes one or two seconds.
 	maxExchange = 15 * time.Second
 )
 

@@ -3,6 +3,7 @@ package sockdiag
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -232,7 +233,12 @@ func TestLinkLocalListenerCanBeDialled(t *testing.T) {
 	command(t, "ip", "link", "set", "test0", "up")
 	command(t, "ip", "link", "set", "test1", "up")
 	command(t, "ip", "addr", "add", "fe80::77/64", "dev", "test0", "nodad")
-	l := listen(t, "tcp6", "[fe80::77%test0]:0")
+	iface, err := net.InterfaceByName("test0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// By index: package net would remember that of a former test0.
+	l := listen(t, "tcp6", fmt.Sprintf("[fe80::77%%%d]:0", iface.Index))
 	got, err := ListenersOn(t.Context(), portOf(l))
 	if err != nil || len(got) != 1 {
 		t.Fatalf("got %v, %v; want one", got, err)
