@@ -282,3 +282,25 @@ func TestCapabilities(t *testing.T) {
 		})
 	}
 }
+
+func TestExplain(t *testing.T) {
+	for _, test := range []struct {
+		err  error
+		want string
+	}{
+		{unix.EPERM, "CAP_NET_ADMIN"},
+		{fmt.Errorf("add chain pin: %w", unix.EOPNOTSUPP), "modprobe -a " + modules},
+		{fmt.Errorf("add chain guard: %w", unix.ENOENT), "modprobe -a " + modules},
+		{unix.EPROTONOSUPPORT, "modprobe -a " + modules},
+		{fmt.Errorf("table: %w", ErrOwned), "table: " + ErrOwned.Error()},
+		{context.DeadlineExceeded, context.DeadlineExceeded.Error()},
+	} {
+		got := explain(test.err)
+		if !errors.Is(got, test.err) || !strings.Contains(got.Error(), test.want) {
+			t.Errorf("%v: %v, want %q in it", test.err, got, test.want)
+		}
+	}
+	if err := explain(nil); err != nil {
+		t.Errorf("nil: %v", err)
+	}
+}
