@@ -1,33 +1,26 @@
 package controller
 
 import (
-	"cmp"
 	"context"
-	"slices"
 	"time"
 )
 
 // act carries out what moves no rule, or starts it, and reports whether the
 // world has changed.
-func (c *Controller) act(ctx context.Context, a action) bool {
+func (c *Controller) act(ctx context.Context, a action) (changed bool) {
 	switch a := a.(type) {
 	case refuse:
 		c.refuse(a)
 	case supersede:
 		c.supersede(a)
 	case adopt:
-		c.world.State.service(a.Service).Current.Instance = a.Instance
-		c.dirty = true // Guard= may have changed
-		c.save()
-		c.Log.Info("settings changed", "service", a.Service, "unit", a.Instance.Unit)
+		c.adopt(a)
 	case dismiss:
 		c.dismiss(a)
+	case end:
+		c.end(a)
 	case forget:
-		c.forget(ctx, a)
-	case pardon:
-		svc := c.world.State.service(a.Service)
-		svc.Crashed = slices.DeleteFunc(svc.Crashed, func(u string) bool { return u == a.Unit })
-		c.save()
+		c.forget(a)
 	case prepare:
 		c.start(ctx, task{prepareTask, a.Unit.Invocation}, func(ctx context.Context) result { return c.prepare(ctx, a) })
 		return false
@@ -35,6 +28,7 @@ func (c *Controller) act(ctx context.Context, a action) bool {
 		c.start(ctx, task{quiesceTask, a.Old.ID}, func(ctx context.Context) result { return c.quiesce(ctx, a) })
 		return false
 	case watch:
+		delete(c.world.Unhealthy, a.Current.ID) // it is judged anew
 		c.start(ctx, task{watchTask, a.Current.ID}, func(ctx context.Context) result { return c.watch(ctx, a) })
 		return false
 	case promote:
@@ -44,24 +38,36 @@ func (c *Controller) act(ctx context.Context, a action) bool {
 		c.start(ctx, task{drainTask, a.Old.ID}, func(ctx context.Context) result { return c.drain(ctx, a) })
 		return false
 	case stop:
-		c.start(ctx, task{stopTask, a.ID}, func(ctx context.Context) result { return c.stop(ctx, a) })
+		c.start(ctx, task{stopTask, a.Old.ID}, func(ctx context.Context) result { return c.stop(ctx, a) })
+		return false
+	case reset:
+		c.Log.Warn("old one stopped, but not cleanly", "service", a.Service, "unit", a.Old.Unit, "result", a.Unit.Result)
+		c.start(ctx, task{resetTask, a.Old.ID}, func(ctx context.Context) result { return c.reset(ctx, a) })
 		return false
 	}
+	c.unsaved = true
 	return true
 }
 
 func (c *Controller) refuse(a refuse) {
-	svc := c.world.State.service(a.Service)
-	if svc.Refused == nil {
-		svc.Refused = map[string]Refusal{}
+	r := Refusal{Unit: a.Unit, Reason: a.Reason, Asked: a.Asked, At: c.world.Now, Passing: a.Passing}
+	c.tellRefusal(a.Service, a.ID, r, c.world.State.service(a.Service).refuse(a.ID, r))
+}
+
+// tellRefusal logs a refusal, but not what the same activation, or one that
+// systemd restarts again and again, was refused for before.
+func (c *Controller) tellRefusal(service, id string, r, before Refusal) {
+	known := before.Reason == r.Reason && before.Asked == r.Asked ||
+		c.told[r.Unit] == r.Reason && c.world.Units[r.Unit].Restarts > 0
+	c.told[r.Unit] = r.Reason
+	if known {
+		return
 	}
-	svc.Refused[a.ID] = Refusal{Unit: a.Unit, Reason: a.Reason, Asked: a.Asked}
-	c.save()
 	message := "not switched to"
-	if cur := svc.serving(); cur != nil && cur.ID == a.ID {
+	if svc := c.world.State.Services[service]; svc != nil && svc.serving() != nil && svc.Current.ID == id {
 		message = "changed settings not taken over"
 	}
-	c.Log.Warn(message, "service", a.Service, "unit", a.Unit, "reason", a.Reason, "current", c.currentUnit(a.Service))
+	c.Log.Warn(message, "service", service, "unit", r.Unit, "reason", r.Reason, "current", c.currentUnit(service))
 }
 
 func (c *Controller) supersede(a supersede) {
@@ -69,45 +75,49 @@ func (c *Controller) supersede(a supersede) {
 	o := &Retired{Activation: a.Activation}
 	o.Since = c.world.Now
 	o.StandbyUntil = o.Since + svc.Current.Instance.Standby
-	svc.Old = append(svc.Old, o)
-	slices.SortStableFunc(svc.Old, func(x, y *Retired) int { return cmp.Compare(y.ReadyAt, x.ReadyAt) })
-	c.save()
+	svc.retire(o)
+	delete(svc.Refused, o.ID)
+	c.dirty = true // its private port is guarded from now on
 	c.Log.Info("not switched to, and seen out", "service", a.Service, "unit", o.Unit, "reason", a.Why)
 }
 
+func (c *Controller) adopt(a adopt) {
+	cur := c.world.State.service(a.Service).Current
+	cur.Instance, cur.Found = a.Instance, false
+	c.dirty = true // Guard= may have changed
+	c.Log.Info("settings changed", "service", a.Service, "unit", a.Instance.Unit)
+}
+
+// dismiss is saved before it is acted on: see turn.
 func (c *Controller) dismiss(a dismiss) {
 	o := c.world.State.service(a.Service).old(a.ID)
 	o.Stopping = true
-	c.save()
 	c.Log.Info("stopping", "service", a.Service, "unit", o.Unit)
 }
 
-// forget drops an old one that has ended, and says how.
-func (c *Controller) forget(ctx context.Context, a forget) {
-	svc := c.world.State.service(a.Service)
-	svc.Old = slices.DeleteFunc(svc.Old, func(o *Retired) bool { return o.ID == a.Old.ID })
-	for _, kind := range []taskKind{quiesceTask, promoteTask, drainTask, stopTask} {
-		c.cancel(kind, a.Old.ID)
+// seeOut are the kinds of tasks that see an old activation out.
+var seeOut = []taskKind{quiesceTask, promoteTask, drainTask}
+
+func (c *Controller) end(a end) {
+	o := c.oldOf(a.ID)
+	if o == nil {
+		return
 	}
+	o.Ended = true
+	c.cancel(quiesceTask, a.ID)
+	c.cancel(drainTask, a.ID)
 	c.dirty = true // its private port is guarded no longer
-	c.save()
-	switch {
-	case !a.Old.Stopping:
-		if !slices.Contains(svc.Crashed, a.Old.Unit) {
-			svc.Crashed = append(svc.Crashed, a.Old.Unit)
-			c.save()
-		}
-		c.Log.Info("old one has ended", "service", a.Service, "unit", a.Old.Unit, "result", a.Unit.Result)
-	case a.Unit.Active == "failed":
-		// Left failed, every deploy would leave the host degraded.
-		c.Log.Warn("old one stopped, but not cleanly", "service", a.Service, "unit", a.Old.Unit, "result", a.Unit.Result)
-		ctx, cancel := context.WithTimeout(ctx, callTimeout)
-		defer cancel()
-		if err := c.Units.ResetFailed(ctx, a.Old.Unit); err != nil {
-			c.Log.Warn("failed state not reset", "unit", a.Old.Unit, "error", err)
-		}
-	default:
-		c.Log.Info("stopped", "service", a.Service, "unit", a.Old.Unit,
-			"after", (c.world.Now - a.Old.Since).Round(time.Millisecond))
+	c.unsaved = true
+	if o.Stopping {
+		c.Log.Info("stopped", "service", a.Service, "unit", o.Unit, "after", (c.Now() - o.Since).Round(time.Millisecond))
+	} else {
+		c.Log.Info("old one has ended", "service", a.Service, "unit", o.Unit, "result", a.Unit.Result)
+	}
+}
+
+func (c *Controller) forget(a forget) {
+	c.world.State.service(a.Service).drop(a.ID)
+	for _, kind := range seeOut {
+		c.cancel(kind, a.ID)
 	}
 }

@@ -9,7 +9,9 @@ import (
 // action is one step of a plan.
 type action interface{}
 
-// Actions that move rules. All of one plan are applied in one go.
+// move is an action that moves rules. All of one plan are applied in one go.
+type move interface{ service() string }
+
 type (
 	// point gives To the traffic of Service.
 	point struct {
@@ -27,10 +29,16 @@ type (
 	}
 )
 
+func (a point) service() string    { return a.Service }
+func (a withdraw) service() string { return a.Service }
+
 // Actions that change the State only.
 type (
 	// refuse notes that an activation does not get the traffic.
-	refuse struct{ Service, Unit, ID, Asked, Reason string }
+	refuse struct {
+		Service, Unit, ID, Asked, Reason string
+		Passing                          bool // the reason is one that passes
+	}
 	// supersede notes that an activation was ready, but a better one is
 	// current; it is seen out like an old one.
 	supersede struct {
@@ -38,21 +46,20 @@ type (
 		Activation Activation
 		Why        string
 	}
-	// adopt takes over changed settings that move no rule of the current one.
+	// adopt takes over settings of the current one that move no rule.
 	adopt struct {
 		Service  string
 		Instance config.Instance
 	}
 	// dismiss notes, before the call, that an old one is to be stopped.
 	dismiss struct{ Service, ID string }
-	// forget drops an old one that has ended.
-	forget struct {
-		Service string
-		Old     Retired
-		Unit    Unit
+	// end notes that an old one has ended.
+	end struct {
+		Service, ID string
+		Unit        Unit
 	}
-	// pardon drops a unit from those that are stopped if they come back.
-	pardon struct{ Service, Unit string }
+	// forget drops an old one that is of no concern any more.
+	forget struct{ Service, ID string }
 	// wake asks for another plan at a time.
 	wake struct{ At time.Duration }
 )
@@ -61,10 +68,10 @@ type (
 type (
 	// prepare finds a candidate's private ports and probes them.
 	prepare struct {
-		Unit         Unit
-		Instance     config.Instance
-		Asked        string
-		BootFinished time.Duration // 0: the boot is under way
+		Unit     Unit
+		Instance config.Instance
+		Asked    string
+		Boot     bool // who started it, the boot or an operator, matters
 	}
 	// quiesce waits until the listener's queues of an old one are empty.
 	quiesce struct {
@@ -88,6 +95,16 @@ type (
 		Service string
 		Old     Retired
 	}
-	// stop stops the unit of an old one.
-	stop struct{ Service, Unit, ID string }
+	// stop stops the unit of an old one, if its activation is still Invocation.
+	stop struct {
+		Service    string
+		Old        Retired
+		Invocation string
+	}
+	// reset clears the failed state of an old one that did not stop cleanly.
+	reset struct {
+		Service string
+		Old     Retired
+		Unit    Unit
+	}
 )

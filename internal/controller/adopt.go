@@ -20,12 +20,22 @@ func (c *Controller) sync(ctx context.Context) bool {
 		return false
 	}
 	c.retry = retry{}
-	c.world.Now = c.Now()
-	c.world.Settings, c.world.Released = c.settings.effective(c.world.State, c.world.Units), c.settings.none
-	for _, in := range installed {
-		c.adoptRule(in)
+	c.refresh(ctx)
+	names := c.names()
+	for len(installed) > 0 {
+		key := installed[0].Key
+		n := slices.IndexFunc(installed, func(in nat.Installed) bool { return in.Key != key })
+		if n < 0 {
+			n = len(installed)
+		}
+		if name := names[key]; name != "" {
+			c.adoptRules(name, installed[:n])
+		} else {
+			c.Log.Warn("rules of a service that no loaded unit belongs to will be removed", "invocation", installed[0].Activation)
+		}
+		installed = installed[n:]
 	}
-	c.save()
+	c.unsaved = true
 	c.synced = true
 	return true
 }
@@ -41,53 +51,89 @@ func (c *Controller) readRules(ctx context.Context) ([]nat.Installed, error) {
 	return c.Router.Read(ctx)
 }
 
-// adoptRule makes the State agree with a rule that was found. They differ if an
-// earlier daemon ended between the two writes, or if the State was lost.
-func (c *Controller) adoptRule(in nat.Installed) {
-	s := c.world.State
-	name := c.serviceOf(in.Key)
-	if name == "" {
-		c.Log.Warn("rules of a service that no loaded unit belongs to will be removed", "invocation", in.Activation)
-		return
+// names returns the names of all services by their keys.
+func (c *Controller) names() map[string]string {
+	names := map[string]string{}
+	for _, in := range c.world.Settings {
+		names[nat.Key(in.Service)] = in.Service
 	}
-	svc := s.service(name)
-	if cur := svc.Current; cur != nil && cur.ID == in.Activation {
-		cur.Targets = in.Targets
+	for name := range c.world.State.Services {
+		names[nat.Key(name)] = name
+	}
+	return names
+}
+
+// adoptRules makes the State agree with the rules that were found for one
+// service. They differ if an earlier daemon ended between the two writes, or
+// if the State was lost. If it ended between the commits of the two families,
+// there are rules for two activations: that move is completed.
+func (c *Controller) adoptRules(name string, found []nat.Installed) {
+	svc := c.world.State.service(name)
+	cur := svc.Current
+	var to *Activation
+	had, back := false, false
+	for _, in := range found {
+		if cur != nil && in.Activation == cur.ID {
+			had = true
+			continue
+		}
+		a, old := c.found(svc, in)
+		if a != nil && c.runs(a) && (to == nil || newer(a, to)) {
+			to, back = a, old
+		}
+	}
+	switch {
+	case to == nil && had:
 		svc.Down = false
 		return
-	}
-	if o := svc.old(in.Activation); o != nil {
-		// Only a switch back makes an old one current.
-		why := "the rules were found switched back"
-		s.move(point{Service: name, To: o.Activation, Back: true, Why: why}, c.world.Now)
+	case to == nil:
+		c.Log.Warn("what the rules point at does not run any more", "service", name, "invocation", found[0].Activation)
 		return
+	case had && to.Found:
+		to.Targets = complete(to.Targets, cur.Targets)
+	}
+	c.Log.Info("taken over as found in the rules", "service", name, "unit", to.Unit)
+	// Only a switch back makes an old one current.
+	c.world.State.move(point{Service: name, To: *to, Back: back, Why: "the rules were found switched back"}, c.Now())
+}
+
+// complete returns what was found of targets with the families that are still
+// on their way: those of the activation before, which the new one would not
+// have replaced if it did not serve as much.
+func complete(found, before []nat.Target) []nat.Target {
+	for i, t := range found {
+		for _, b := range before {
+			if b.Endpoint == t.Endpoint {
+				found[i].Families |= b.Families
+			}
+		}
+	}
+	return found
+}
+
+// found returns the activation that in points at, and whether it is an old
+// one; nil if it is not known, or not to have the traffic.
+func (c *Controller) found(svc *Service, in nat.Installed) (a *Activation, old bool) {
+	if o := svc.old(in.Activation); o != nil {
+		if o.Rejected || o.Stopping || o.Ended {
+			return nil, false
+		}
+		return &o.Activation, true
 	}
 	for unit, u := range c.world.Units {
 		settings := c.world.Settings[unit]
-		if u.Invocation != in.Activation || settings == nil {
-			continue
+		if u.Invocation == in.Activation && settings != nil && len(in.Targets) > 0 {
+			return &Activation{Unit: unit, ID: u.Invocation, ReadyAt: u.ReadyAt,
+				Targets: in.Targets, Instance: *settings, Found: true}, false
 		}
-		c.Log.Info("taken over as found in the rules", "service", name, "unit", unit)
-		to := Activation{Unit: unit, ID: u.Invocation, ReadyAt: u.ReadyAt, Targets: in.Targets, Instance: *settings}
-		s.move(point{Service: name, To: to}, c.world.Now)
-		return
 	}
-	c.Log.Warn("the activation that the rules point at is gone", "service", name, "invocation", in.Activation)
+	return nil, false
 }
 
-// serviceOf returns the name whose key the rules hold, or "".
-func (c *Controller) serviceOf(key string) string {
-	for name := range c.world.State.Services {
-		if nat.Key(name) == key {
-			return name
-		}
-	}
-	for _, in := range c.world.Settings {
-		if nat.Key(in.Service) == key {
-			return in.Service
-		}
-	}
-	return ""
+// runs reports whether a was running when its unit was last read.
+func (c *Controller) runs(a *Activation) bool {
+	u := c.world.Units[a.Unit]
+	return u.Invocation == a.ID && u.running()
 }
 
 // inspect looks for others' rules that stand in the way of a.
@@ -102,20 +148,11 @@ func (c *Controller) inspect(ctx context.Context, a *Activation) {
 		defer cancel()
 		findings, err := c.Router.Foreign(ctx, redirects)
 		if err != nil {
-			c.Log.Warn("other programs' firewall rules not read", "service", a.Instance.Service, "error", err)
+			c.Log.Warn("other programs' firewall rules not read", "service", redirects[0].Service, "error", err)
 		}
 		for _, f := range findings {
-			c.Log.Warn(f.Message, "service", a.Instance.Service, "rule", f.Rule, "instead", f.Fix)
+			c.Log.Warn(f.Message, "service", redirects[0].Service, "rule", f.Rule, "instead", f.Fix)
 		}
 		return nil
 	})
-}
-
-func sortedKeys[K interface{ ~string | ~uint16 }, V any](m map[K]V) []K {
-	keys := make([]K, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }

@@ -8,47 +8,51 @@ import (
 )
 
 // effective returns the settings in force, by unit: the valid ones, less those
-// that claim an endpoint which another service has. Who has the traffic has
-// the better claim, then who runs.
+// that claim an endpoint which another service has. What has the traffic has
+// the best claim, then other units of a service that has some, then who runs;
+// of equals, who had it before.
 func (s *settings) effective(state *State, units map[string]Unit) map[string]*config.Instance {
-	rank := func(in *config.Instance) int {
-		svc := state.Services[in.Service]
-		switch {
-		case svc == nil || svc.serving() == nil:
-			if units[in.Unit].up() {
-				return 2
-			}
-			return 3
-		case svc.Current.Unit == in.Unit:
-			return 0
+	var held, wanted []*config.Instance
+	for _, name := range sortedKeys(state.Services) {
+		if cur := state.Services[name].serving(); cur != nil {
+			held = append(held, &cur.Instance)
 		}
-		return 1
 	}
-	var claims []*config.Instance
+	rank := func(in *config.Instance) (rank int) {
+		switch svc := state.Services[in.Service]; {
+		case svc != nil && svc.serving() != nil:
+		case units[in.Unit].up():
+			rank = 2
+		default:
+			rank = 4
+		}
+		if s.force[in.Unit] != in {
+			rank++
+		}
+		return rank
+	}
 	for _, unit := range sortedKeys(s.valid) {
-		claims = append(claims, s.valid[unit])
+		wanted = append(wanted, s.valid[unit])
 	}
-	slices.SortStableFunc(claims, func(a, b *config.Instance) int { return cmp.Compare(rank(a), rank(b)) })
+	slices.SortStableFunc(wanted, func(a, b *config.Instance) int { return cmp.Compare(rank(a), rank(b)) })
 
-	conflicts := config.Conflicts(claims)
+	refused, conflicts := refusals(held, wanted)
 	s.tellConflicts(conflicts)
-	refused := map[string]bool{}
-	for _, c := range conflicts {
-		refused[c.Refused.Unit] = true
-	}
-	// Who is refused keeps what it had, if nobody else has that.
-	for i, in := range claims {
-		if had := s.force[in.Unit]; refused[in.Unit] && had != nil {
-			claims[i] = had
+	if len(refused) > 0 {
+		// Who is refused keeps what it had, if nobody else has that.
+		for i, in := range wanted {
+			if !refused[in] {
+				continue
+			}
+			if had := cmp.Or(s.force[in.Unit], state.instance(in.Unit)); had != nil {
+				wanted[i] = had
+			}
 		}
+		refused, _ = refusals(held, wanted)
 	}
-	clear(refused)
-	for _, c := range config.Conflicts(claims) {
-		refused[c.Refused.Unit] = true
-	}
-	force := map[string]*config.Instance{}
-	for _, in := range claims {
-		if !refused[in.Unit] {
+	force := make(map[string]*config.Instance, len(wanted))
+	for _, in := range wanted {
+		if !refused[in] {
 			force[in.Unit] = in
 		}
 	}
@@ -56,15 +60,30 @@ func (s *settings) effective(state *State, units map[string]Unit) map[string]*co
 	return force
 }
 
+// refusals returns which of wanted have no right to what they claim, held
+// having the first, and why.
+func refusals(held, wanted []*config.Instance) (map[*config.Instance]bool, []config.Conflict) {
+	conflicts := config.Conflicts(slices.Concat(held, wanted))
+	refused := map[*config.Instance]bool{}
+	for _, c := range conflicts {
+		refused[c.Refused] = true
+	}
+	return refused, conflicts
+}
+
 // tellConflicts logs each conflict once while it lasts.
 func (s *settings) tellConflicts(conflicts []config.Conflict) {
-	var now []string
+	now := map[string][]string{}
 	for _, c := range conflicts {
-		message := c.Err().Error()
-		now = append(now, message)
-		if !slices.Contains(s.clash, message) {
-			s.log.Error("configuration error", "unit", c.Refused.Unit, "error", message)
+		now[c.Refused.Unit] = append(now[c.Refused.Unit], c.Err().Error())
+	}
+	for _, unit := range sortedKeys(s.clash) {
+		if s.valid[unit] != nil && now[unit] == nil {
+			s.news(unit, s.clash[unit], nil)
 		}
+	}
+	for _, unit := range sortedKeys(now) {
+		s.news(unit, s.clash[unit], now[unit])
 	}
 	s.clash = now
 }

@@ -22,7 +22,7 @@ func cover(in *config.Instance, ls []Listener) ([]nat.Target, error) {
 		}
 		ts := coverEndpoint(l, port, ls)
 		if len(ts) == 0 {
-			return nil, fmt.Errorf("nothing that it listens on (%s) can serve %s: let it listen on that address, or on all of them", list(ls, port), endpoint(l))
+			return nil, fmt.Errorf("nothing that it listens on (%s) can serve Listen=%s: let it listen on that address, or on all of them", list(ls, port), l)
 		}
 		if in.Scope&config.Network != 0 && !l.Addr.IsLoopback() && !slices.ContainsFunc(ts, reachable) {
 			return nil, fmt.Errorf("it listens on loopback only (%s), which the network cannot reach: let it listen on all addresses, or set Scope=localhost", list(ls, port))
@@ -38,23 +38,26 @@ func privatePort(in *config.Instance, l config.Listen, ls []Listener) (uint16, e
 	if in.Ports != nil {
 		port := in.Ports[l.Name]
 		if !slices.ContainsFunc(ls, func(s Listener) bool { return s.Addr.Port() == port }) {
-			return 0, fmt.Errorf("nothing listens on its private port %d (Port= for %s)", port, endpoint(l))
+			return 0, noListener(fmt.Sprintf("nothing listens on its private port %d (Port= for Listen=%s)", port, l))
 		}
 		return port, nil
 	}
 	ports := distinctPorts(ls)
 	switch {
 	case len(ports) == 0:
-		return 0, errNoListener
+		return 0, noListener("it has no listening TCP socket: let it listen before it says that it is ready, or set Port= if another process listens for it")
 	case len(ports) > 1:
-		return 0, fmt.Errorf("it listens on several ports (%s): say which one serves %s with Port=", list(ls, 0), endpoint(l))
+		return 0, fmt.Errorf("it listens on several ports (%s): say which one serves Listen=%s with Port=", list(ls, 0), l)
 	case slices.ContainsFunc(in.Listen, func(l config.Listen) bool { return l.Port == ports[0] }):
 		return 0, fmt.Errorf("it listens on the public port %d itself: let it listen on port 0, or on any other", ports[0])
 	}
 	return ports[0], nil
 }
 
-var errNoListener = fmt.Errorf("it has no listening TCP socket: let it listen before it says that it is ready, or set Port= if another process listens for it")
+// noListener says that there is none yet, which may pass.
+type noListener string
+
+func (e noListener) Error() string { return string(e) }
 
 // coverEndpoint returns what the listeners on port serve of l. Every address is
 // one target a family set; an endpoint for all addresses is narrowed to those
@@ -156,15 +159,4 @@ func list(ls []Listener, port uint16) string {
 	}
 	slices.Sort(out)
 	return strings.Join(slices.Compact(out), ", ")
-}
-
-func endpoint(l config.Listen) string {
-	s := fmt.Sprint(l.Port)
-	if l.Addr.IsValid() {
-		s = netip.AddrPortFrom(l.Addr, l.Port).String()
-	}
-	if l.Name != "" {
-		s = l.Name + "=" + s
-	}
-	return "Listen=" + s
 }

@@ -13,7 +13,7 @@ type Event struct {
 type EventKind uint8
 
 const (
-	Resync  EventKind = iota // the complete picture
-	Changed                  // one unit was read anew
-	Gone                     // one unit is not loaded any more
+	Resync  EventKind = iota + 1 // the complete picture
+	Changed                      // one unit was read anew
+	Gone                         // one unit is not loaded any more
 )

@@ -2,36 +2,11 @@ package controller
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"time"
 
 	"github.com/switcheroo/switcheroo/internal/config"
-	"github.com/switcheroo/switcheroo/internal/nat"
 )
-
-// world is all that a plan is made from.
-type world struct {
-	Now          time.Duration               // CLOCK_MONOTONIC
-	BootFinished time.Duration               // 0: the boot is under way
-	LastCurrent  map[string]string           // service to unit, before this boot
-	Units        map[string]Unit             // those that carry the section
-	Settings     map[string]*config.Instance // what their files ask for, by unit
-	Released     map[string]bool             // units whose section was removed
-	State        *State
-	Prepared     map[string]preparation // by InvocationID
-	Unhealthy    map[string]string      // current ones that fail their probe: why
-	Deaf         map[string]bool        // older ones found without listener
-	Running      map[task]bool
-}
-
-// preparation is the outcome of looking at a candidate.
-type preparation struct {
-	Asked   string // the settings it was made for
-	Targets []nat.Target
-	AtBoot  bool // started by the boot, not by an operator
-	Err     error
-}
 
 // planner collects the actions for one service.
 type planner struct {
@@ -39,13 +14,16 @@ type planner struct {
 	name    string
 	svc     *Service
 	units   []string // those of the service, in the order of their names
+	alive   bool     // the current one serves, and nobody has asked it to end
+	moving  bool     // the traffic is to move
+	target  string   // InvocationID that it is to move to
 	actions []action
 }
 
 // plan returns what to do next, the services in the order of their names.
 // Actions that move rules come as they are to be applied: together.
 func plan(w *world) []action {
-	units := map[string][]string{}
+	units := make(map[string][]string, len(w.State.Services))
 	for name := range w.State.Services {
 		units[name] = nil
 	}
@@ -53,19 +31,17 @@ func plan(w *world) []action {
 		name := w.Settings[unit].Service
 		units[name] = append(units[name], unit)
 	}
-	var actions []action
+	p := planner{world: w}
 	for _, name := range sortedKeys(units) {
 		svc := w.State.Services[name]
 		if svc == nil {
 			svc = &Service{}
 		}
-		p := &planner{world: w, name: name, svc: svc, units: units[name]}
-		p.oldOnes()
-		p.revived()
+		p = planner{world: w, name: name, svc: svc, units: units[name], actions: p.actions}
 		p.current()
-		actions = append(actions, p.actions...)
+		p.oldOnes()
 	}
-	return actions
+	return p.actions
 }
 
 func (p *planner) do(a action) { p.actions = append(p.actions, a) }
@@ -77,31 +53,45 @@ func (p *planner) start(t task, a action) {
 	}
 }
 
+// point plans a move of the traffic.
+func (p *planner) point(a point) {
+	a.Service = p.name
+	p.moving, p.target = true, a.To.ID
+	p.do(a)
+}
+
+func (p *planner) withdraw(a withdraw) {
+	a.Service = p.name
+	p.moving = true
+	p.do(a)
+}
+
 // current keeps the traffic on the newest activation that is fit for it.
 func (p *planner) current() {
 	cur := p.svc.serving()
-	back := p.fallback()
 	var u Unit
 	var sick string
 	if cur != nil {
 		u, sick = p.Units[cur.Unit], p.Unhealthy[cur.ID]
 	}
 	same := cur != nil && u.Invocation == cur.ID
-	alive := same && u.running()
+	p.alive = same && u.running()
+	back := p.fallback()
+	preferred := p.preferred()
 
-	next, ready := p.candidate(alive)
+	next, ready := p.candidate(preferred)
 	switch {
 	case ready:
-		p.do(point{Service: p.name, To: next, ByBoot: p.preferred() != "", Why: "it is ready"})
-	case alive && p.Released[cur.Unit]:
-		p.do(withdraw{Service: p.name, Release: true, Why: "its [X-Switcheroo] section was removed"})
-	case alive && (sick == "" || back == nil):
+		p.point(point{To: next, ByBoot: preferred != "", Why: "it is ready"})
+	case p.alive && p.disowned(cur) != "":
+		p.withdraw(withdraw{Release: true, Why: p.disowned(cur)})
+	case p.alive && (sick == "" || back == nil):
 		p.reconfigure(cur)
 		p.watch(cur)
 	case back != nil:
-		p.do(point{Service: p.name, To: back.Activation, Back: true, Why: cmp.Or(sick, ended(u, same))})
+		p.point(point{To: back.Activation, Back: true, Why: cmp.Or(sick, ended(u, same))})
 	case cur != nil && (!same || u.refusing()):
-		p.do(withdraw{Service: p.name, Why: ended(u, same)})
+		p.withdraw(withdraw{Why: ended(u, same)})
 	}
 }
 
@@ -120,116 +110,34 @@ func ended(u Unit, same bool) string {
 	return "it ended"
 }
 
+// disowned says why the service is not cur's any more, or "".
+func (p *planner) disowned(cur *Activation) string {
+	if p.Released[cur.Unit] {
+		return "its [X-Switcheroo] section was removed"
+	}
+	// A name that is free is taken along (rename); this one is in use.
+	if in := p.Settings[cur.Unit]; in != nil && in.Service != p.name {
+		return "its unit belongs to service " + in.Service + " now"
+	}
+	return ""
+}
+
 // fallback returns the newest older activation that can take the traffic back.
 func (p *planner) fallback() *Retired {
+	if p.svc.Current == nil {
+		return nil // it was given up, not lost
+	}
 	for _, o := range p.svc.Old {
 		u := p.Units[o.Unit]
-		if !o.Rejected && !o.Stopping && !p.Deaf[o.ID] && u.Invocation == o.ID && u.running() {
-			return o
+		if o.Rejected || o.Stopping || o.Ended || p.Deaf[o.ID] || u.Invocation != o.ID || !u.running() {
+			continue
 		}
+		if r, ok := p.svc.Refused[o.ID]; ok && !p.again(r) {
+			continue // its endpoints are another service's
+		}
+		return o
 	}
 	return nil
-}
-
-// candidate returns the activation to switch to, if one is ready for it. It
-// plans the preparation of those that may become one, and what becomes of
-// those that may not. alive says whether the current one is.
-func (p *planner) candidate(alive bool) (Activation, bool) {
-	cur := p.svc.serving()
-	preferred := p.preferred()
-	var best Activation
-	for _, name := range p.units {
-		u, in := p.Units[name], p.Settings[name]
-		if !u.running() || u.Invocation == "" ||
-			cur != nil && cur.ID == u.Invocation || p.svc.old(u.Invocation) != nil {
-			continue
-		}
-		asked := asked(in)
-		if r, ok := p.svc.Refused[u.Invocation]; ok && r.Asked == asked {
-			continue
-		}
-		refuse := func(reason string) {
-			p.do(refuse{Service: p.name, Unit: name, ID: u.Invocation, Asked: asked, Reason: reason})
-		}
-		if alive && u.Restarts > 0 && name != cur.Unit {
-			if slices.Contains(p.svc.Crashed, name) {
-				continue // to be stopped
-			}
-			refuse("systemd restarted it by itself, which is not a deploy: start it again to switch to it")
-			continue
-		}
-		prep, done := p.Prepared[u.Invocation]
-		if !done || prep.Asked != asked {
-			p.start(task{prepareTask, u.Invocation}, prepare{Unit: u, Instance: *in, Asked: asked, BootFinished: p.BootFinished})
-			continue
-		}
-		if prep.Err != nil {
-			refuse(prep.Err.Error())
-			continue
-		}
-		next := Activation{Unit: name, ID: u.Invocation, ReadyAt: u.ReadyAt, Targets: prep.Targets, Instance: *in}
-		if why := p.older(cur, alive, &next); why != "" {
-			p.do(supersede{Service: p.name, Activation: next, Why: why})
-			continue
-		}
-		if alive {
-			if why := unfit(cur, &next); why != "" {
-				refuse(why)
-				continue
-			}
-		}
-		if preferred != "" && name != preferred {
-			continue // what was current before the boot is still on its way
-		}
-		if best.ID == "" || newer(&next, &best) {
-			best = next
-		}
-	}
-	return best, best.ID != ""
-}
-
-// older says why next may not take the traffic from cur although nothing is
-// wrong with it, or "".
-func (p *planner) older(cur *Activation, alive bool, next *Activation) string {
-	switch {
-	case !alive || next.Unit == cur.Unit:
-		return ""
-	case newer(cur, next):
-		return cur.Unit + " was ready later"
-	case p.svc.ByBoot && p.Prepared[next.ID].AtBoot:
-		return cur.Unit + " was current before the boot"
-	}
-	return ""
-}
-
-// unfit says what is wrong with next in the place of cur, or "".
-func unfit(cur, next *Activation) string {
-	if lost := loses(cur.Targets, next.Targets, &next.Instance); lost != "" {
-		return "it does not serve " + lost + ", which " + cur.Unit + " serves: let it listen on the same addresses and families"
-	}
-	for _, port := range next.ports() {
-		if next.Unit != cur.Unit && slices.Contains(cur.ports(), port) {
-			return fmt.Sprintf("it shares private port %d with %s: give each instance a port of its own", port, cur.Unit)
-		}
-	}
-	return ""
-}
-
-// preferred returns the unit that was current before this boot while it may
-// still come up; others wait for it. It is "" if there is none.
-func (p *planner) preferred() string {
-	name := p.LastCurrent[p.name]
-	if p.svc.Current != nil || name == "" {
-		return ""
-	}
-	u := p.Units[name]
-	if _, refused := p.svc.Refused[u.Invocation]; refused && u.running() {
-		return ""
-	}
-	if u.running() || u.starting() {
-		return name
-	}
-	return ""
 }
 
 // newer reports whether a became ready after b.
@@ -237,26 +145,38 @@ func newer(a, b *Activation) bool {
 	return cmp.Or(cmp.Compare(a.ReadyAt, b.ReadyAt), cmp.Compare(a.Unit, b.Unit)) > 0
 }
 
-// reconfigure follows a unit file that was changed under a running instance.
+// reconfigure follows a unit file that was changed under a running instance,
+// and completes what was only found in the kernel's rules.
 func (p *planner) reconfigure(cur *Activation) {
 	in := p.Settings[cur.Unit]
-	if in == nil || asked(in) == asked(&cur.Instance) || in.Service != p.name {
+	if in == nil || !cur.Found && same(in, &cur.Instance) {
 		return
 	}
-	if routing(in) == routing(&cur.Instance) {
+	if !cur.Found && sameRouting(in, &cur.Instance) {
 		p.do(adopt{Service: p.name, Instance: *in})
 		return
 	}
+	asked := asked(in)
+	r, refused := p.svc.Refused[cur.ID]
+	if refused && r.Asked == asked && !p.again(r) {
+		return
+	}
 	prep, done := p.Prepared[cur.ID]
-	switch a := asked(in); {
-	case !done || prep.Asked != a:
-		p.start(task{prepareTask, cur.ID}, prepare{Unit: p.Units[cur.Unit], Instance: *in, Asked: a, BootFinished: p.BootFinished})
-	case prep.Err == nil:
+	switch {
+	case !done || prep.Asked != asked || refused && prep.At <= r.At:
+		p.start(task{prepareTask, cur.ID}, prepare{Unit: p.Units[cur.Unit], Instance: *in, Asked: asked})
+	case prep.Err != nil:
+		p.do(refuse{Service: p.name, Unit: cur.Unit, ID: cur.ID, Asked: asked, Reason: prep.Err.Error()})
+	case sameRouting(in, &cur.Instance) && slices.Equal(prep.Targets, cur.Targets):
+		p.do(adopt{Service: p.name, Instance: *in})
+	default:
 		next := *cur
-		next.Targets, next.Instance = prep.Targets, *in
-		p.do(point{Service: p.name, To: next, Why: "its unit file was changed"})
-	case p.svc.Refused[cur.ID].Asked != a:
-		p.do(refuse{Service: p.name, Unit: cur.Unit, ID: cur.ID, Asked: a, Reason: prep.Err.Error()})
+		next.Targets, next.Instance, next.Found = prep.Targets, *in, false
+		why := "its unit file was changed"
+		if cur.Found {
+			why = "the rules found were not complete"
+		}
+		p.point(point{To: next, Why: why})
 	}
 }
 
@@ -266,7 +186,7 @@ func (p *planner) watch(cur *Activation) {
 		return
 	}
 	for _, o := range p.svc.Old {
-		if o.standby(p.Now) {
+		if !o.Ended && o.standby(p.Now) {
 			p.start(task{watchTask, cur.ID}, watch{Service: p.name, Current: *cur, Until: o.StandbyUntil})
 			return
 		}
@@ -276,53 +196,4 @@ func (p *planner) watch(cur *Activation) {
 // standby reports whether o is kept warm at the time now.
 func (o *Retired) standby(now time.Duration) bool {
 	return !o.Rejected && now < o.StandbyUntil
-}
-
-// oldOnes sees every older activation one step further out.
-func (p *planner) oldOnes() {
-	for _, o := range p.svc.Old {
-		u := p.Units[o.Unit]
-		switch {
-		case u.Invocation != o.ID || u.ended():
-			p.do(forget{Service: p.name, Old: *o, Unit: u})
-		default:
-			p.oldOne(o, u)
-		}
-	}
-}
-
-// revived stops the units of old ones that crashed when systemd brings them
-// back by itself: they must neither have the traffic nor linger.
-func (p *planner) revived() {
-	for _, unit := range p.svc.Crashed {
-		switch u := p.Units[unit]; {
-		case u.autoRestart(), u.Restarts > 0 && !u.ended() && !u.ending():
-			if cur := p.svc.serving(); cur != nil && cur.Unit != unit {
-				p.start(task{stopTask, unit}, stop{Service: p.name, Unit: unit, ID: unit})
-			}
-		case u.Name == "", u.Restarts == 0 && !u.ended():
-			// It is gone, or somebody has started it, which sets NRestarts to 0.
-			p.do(pardon{Service: p.name, Unit: unit})
-		}
-	}
-}
-
-func (p *planner) oldOne(o *Retired, u Unit) {
-	switch {
-	case o.Stopping:
-		if !u.ending() {
-			p.start(task{stopTask, o.ID}, stop{Service: p.name, Unit: o.Unit, ID: o.ID})
-		}
-	case u.ending(): // by somebody else's hand
-	case o.QuiescedAt == 0:
-		p.start(task{quiesceTask, o.ID}, quiesce{Service: p.name, Old: *o})
-	case o.standby(p.Now):
-		p.do(wake{At: o.StandbyUntil})
-	case !o.Promoted && p.svc.serving() != nil:
-		p.start(task{promoteTask, o.ID}, promote{Service: p.name, Old: *o, To: p.svc.Current.Unit})
-	case !o.Drained:
-		p.start(task{drainTask, o.ID}, drain{Service: p.name, Old: *o})
-	default:
-		p.do(dismiss{Service: p.name, ID: o.ID})
-	}
 }

@@ -59,8 +59,8 @@ type Sockets interface {
 
 // Prober asks an instance whether it serves.
 type Prober interface {
-	// Probe repeats p on addr until it succeeds or ctx ends, and then
-	// returns the last failure.
+	// Probe asks what listens on addr (perhaps a wildcard) once. It returns
+	// when ctx ends at the latest.
 	Probe(ctx context.Context, p config.Probe, addr netip.AddrPort) error
 }
 

@@ -24,11 +24,18 @@ const (
 // prepare finds the private ports of a candidate and probes them.
 func (c *Controller) prepare(ctx context.Context, a prepare) result {
 	p := preparation{Asked: a.Asked}
-	p.Targets, p.Err = c.ready(ctx, a)
-	if p.Err == nil {
-		p.AtBoot, p.Err = c.startedByBoot(ctx, a)
+	atBoot := make(chan bool, 1)
+	if a.Boot {
+		c.wait.Go(func() { atBoot <- c.startedByBoot(ctx, a.Unit) })
+	} else {
+		atBoot <- false
 	}
-	return func(context.Context) { c.world.Prepared[a.Unit.Invocation] = p }
+	p.Targets, p.Err = c.ready(ctx, a)
+	p.AtBoot = <-atBoot
+	return func(context.Context) {
+		p.At = c.Now()
+		c.world.Prepared[a.Unit.Invocation] = p
+	}
 }
 
 // ready waits until the candidate listens and answers, for its ProbeTimeout at
@@ -40,9 +47,13 @@ func (c *Controller) ready(ctx context.Context, a prepare) ([]nat.Target, error)
 	if err != nil {
 		return nil, err
 	}
-	for _, addr := range probeAddrs(targets, ls) {
+	addrs, err := probeAddrs(targets, ls)
+	if err != nil {
+		return nil, err
+	}
+	for _, addr := range addrs {
 		if err := c.answers(ctx, a.Instance.Probe, addr); err != nil {
-			return nil, fmt.Errorf("it did not pass Probe=%s on %s within %s: %w", describeProbe(a.Instance.Probe), addr, a.Instance.ProbeTimeout, err)
+			return nil, fmt.Errorf("it did not pass Probe=%s on %s within %s: %w", a.Instance.Probe, addr, a.Instance.ProbeTimeout, err)
 		}
 	}
 	return targets, nil
@@ -61,73 +72,72 @@ func (c *Controller) find(ctx context.Context, a prepare) ([]nat.Target, []Liste
 	for {
 		ls, err := c.Units.Listeners(ctx, scope)
 		if err != nil {
-			return nil, nil, fmt.Errorf("its listening sockets could not be read: %w", err)
+			err = fmt.Errorf("its listening sockets could not be read: %w", err)
+			since = c.Now()
+		} else {
+			var targets []nat.Target
+			targets, err = cover(&a.Instance, ls)
+			if ls = slices.Clone(ls); a.Instance.Ports != nil {
+				ls = on(ls, a.Instance.Ports)
+			}
+			slices.SortFunc(ls, func(a, b Listener) int { return a.Addr.Compare(b.Addr) })
+			if !slices.Equal(ls, last) {
+				last, since = ls, c.Now()
+			}
+			settled := c.Now()-since >= settle
+			switch {
+			case a.Unit.notifies() && (settled || !errors.As(err, new(noListener))):
+				return targets, ls, err
+			case settled && (err == nil || len(distinctPorts(ls)) >= distinctEndpoints(&a.Instance)):
+				return targets, ls, err
+			}
 		}
-		targets, err := cover(&a.Instance, ls)
-		if a.Unit.notifies() && (!errors.Is(err, errNoListener) || c.Now()-since >= settle) {
-			return targets, ls, err
-		}
-		if scope.Name == "" {
-			ls = on(ls, a.Instance.Ports)
-		}
-		if !slices.Equal(sorted(ls), last) {
-			last, since = sorted(ls), c.Now()
-		}
-		settled := c.Now()-since >= settle
-		if settled && err == nil || settled && len(ls) > 0 && len(distinctPorts(ls)) >= len(a.Instance.Listen) {
-			return targets, ls, err
-		}
-		select {
-		case <-ctx.Done():
+		if sleep(ctx, look) != nil {
 			if err == nil {
-				err = fmt.Errorf("the sockets that it listens on (%s) kept changing", list(ls, 0))
+				err = fmt.Errorf("the sockets that it listens on (%s) kept changing", list(last, 0))
 			}
 			return nil, nil, err
-		case <-time.After(look):
 		}
 	}
 }
 
-func sorted(ls []Listener) []Listener {
-	ls = slices.Clone(ls)
-	slices.SortFunc(ls, func(a, b Listener) int { return a.Addr.Compare(b.Addr) })
-	return ls
+// distinctEndpoints returns how many private ports in is expected to have.
+func distinctEndpoints(in *config.Instance) int {
+	public := map[uint16]bool{}
+	for _, l := range in.Listen {
+		public[l.Port] = true
+	}
+	return len(public)
 }
 
-// on returns those of ls that are on one of ports.
+// on keeps those of ls that are on one of ports.
 func on(ls []Listener, ports map[string]uint16) []Listener {
-	var out []Listener
-	for _, l := range ls {
+	return slices.DeleteFunc(ls, func(l Listener) bool {
 		for _, p := range ports {
 			if l.Addr.Port() == p {
-				out = append(out, l)
-				break
+				return false
 			}
 		}
-	}
-	return out
+		return true
+	})
 }
 
-// probeAddrs returns where to probe: every private port once, at the address
-// that its listener is bound to, by loopback if that is all of them.
-func probeAddrs(targets []nat.Target, ls []Listener) []netip.AddrPort {
+// probeAddrs returns what the listeners on the private ports of targets are
+// bound to, each address once. It is an error if a port has none.
+func probeAddrs(targets []nat.Target, ls []Listener) ([]netip.AddrPort, error) {
 	var addrs []netip.AddrPort
 	for _, port := range (&Activation{Targets: targets}).ports() {
-		i := slices.IndexFunc(ls, func(l Listener) bool { return l.Addr.Port() == port })
-		if i < 0 {
-			continue
+		n := len(addrs)
+		for _, l := range ls {
+			if l.Addr.Port() == port && !slices.Contains(addrs, l.Addr) {
+				addrs = append(addrs, l.Addr)
+			}
 		}
-		addr := ls[i].Addr.Addr()
-		switch {
-		case !addr.IsUnspecified():
-		case addr.Is4() || !ls[i].V6Only:
-			addr = netip.AddrFrom4([4]byte{127, 0, 0, 1})
-		default:
-			addr = netip.IPv6Loopback()
+		if len(addrs) == n {
+			return nil, fmt.Errorf("nothing listens on its private port %d any more", port)
 		}
-		addrs = append(addrs, netip.AddrPortFrom(addr, port))
 	}
-	return addrs
+	return addrs, nil
 }
 
 // answers repeats the probe until it succeeds or ctx ends.
@@ -141,35 +151,28 @@ func (c *Controller) answers(ctx context.Context, p config.Probe, addr netip.Add
 		if err == nil {
 			return nil
 		}
-		select {
-		case <-ctx.Done():
+		if sleep(ctx, pause) != nil {
 			return err
-		case <-time.After(pause):
 		}
 		pause = min(2*pause, time.Second)
 	}
 }
 
-// startedByBoot reports whether the boot started the candidate, not an operator.
-func (c *Controller) startedByBoot(ctx context.Context, a prepare) (bool, error) {
-	if a.BootFinished != 0 && a.Unit.StartedAt > a.BootFinished {
-		return false, nil
-	}
+// startedByBoot reports whether the boot started u, not an operator. If systemd
+// does not say, it was an operator.
+func (c *Controller) startedByBoot(ctx context.Context, u Unit) bool {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	enabled, err := c.Units.Enabled(ctx, a.Unit.Name)
-	if err != nil {
-		return false, fmt.Errorf("whether it is enabled could not be read: %w", err)
+	finished, err := c.Units.BootFinished(ctx)
+	if err == nil && finished != 0 && u.StartedAt > finished {
+		return false
 	}
-	return enabled, nil
-}
-
-func describeProbe(p config.Probe) string {
-	switch p.Kind {
-	case config.ProbeHTTP:
-		return "http:" + p.Path
-	case config.ProbeNone:
-		return "none"
+	var enabled bool
+	if err == nil {
+		enabled, err = c.Units.Enabled(ctx, u.Name)
 	}
-	return "tcp"
+	if err != nil && ctx.Err() == nil {
+		c.Log.Warn("cannot tell whether the boot started it", "unit", u.Name, "error", err)
+	}
+	return enabled && err == nil
 }

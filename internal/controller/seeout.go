@@ -13,16 +13,17 @@ const (
 	watchPause   = time.Second
 	watchTimeout = 5 * time.Second // of one probe of the current one
 	watchTries   = 3
+	insistFor    = 30 * time.Second // on a call to systemd that no later plan repeats
 )
 
 // quiesce waits until the queues of an old one's listener are empty.
 func (c *Controller) quiesce(ctx context.Context, a quiesce) result {
 	limit := max(quiesceMin, a.Old.Instance.Drain)
-	left, err := c.persist(ctx, limit, func(limit time.Duration) (Left, error) {
+	left, err := c.persist(ctx, limit-c.spent(limit, a.Old.Since), func(limit time.Duration) (Left, error) {
 		return c.Sockets.Quiesce(ctx, a.Old.ports(), limit)
 	})
 	return func(context.Context) {
-		o := c.oldOf(a.Service, a.Old.ID)
+		o := c.oldOf(a.Old.ID)
 		if o == nil {
 			return
 		}
@@ -34,10 +35,19 @@ func (c *Controller) quiesce(ctx context.Context, a quiesce) result {
 				"half_open", left.HalfOpen, "unaccepted", left.Unaccepted)
 		}
 		o.QuiescedAt = c.Now()
-		c.save()
+		c.unsaved = true
 		c.Log.Info("quiesced", "service", a.Service, "unit", o.Unit,
 			"took", (o.QuiescedAt - o.Since).Round(time.Millisecond), "standby", max(0, o.StandbyUntil-o.QuiescedAt).Round(time.Millisecond))
 	}
+}
+
+// spent returns how much of limit has been used up since the time given. A
+// daemon that comes back goes on counting where the one before it began.
+func (c *Controller) spent(limit, since time.Duration) time.Duration {
+	if limit == config.Infinity {
+		return 0
+	}
+	return min(max(0, c.Now()-since), limit)
 }
 
 // persist repeats a wait whose sockets could not be read until limit is over:
@@ -46,41 +56,47 @@ func (c *Controller) persist(ctx context.Context, limit time.Duration, wait func
 	began := c.Now()
 	pause := look
 	for {
-		rest := limit
-		if limit != config.Infinity {
-			rest = max(0, limit-(c.Now()-began))
-		}
+		rest := limit - c.spent(limit, began)
 		left, err := wait(rest)
-		if err == nil || rest == 0 {
+		if err == nil || rest == 0 || ctx.Err() != nil {
 			return left, err
 		}
-		select {
-		case <-ctx.Done():
-			return left, ctx.Err()
-		case <-time.After(min(pause, rest)):
+		if pause == look {
+			c.Log.Warn("sockets not read, trying again", "error", err)
 		}
 		pause = min(2*pause, 5*time.Second)
+		if err := sleep(ctx, min(pause, rest)); err != nil {
+			return left, err
+		}
+	}
+}
+
+// sleep waits for d, or until ctx ends, which is an error.
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
 	}
 }
 
 // watch probes the current one until an older one is kept warm no longer.
 func (c *Controller) watch(ctx context.Context, a watch) result {
-	failures := 0
-	var last error
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(watchPause):
-		}
-		if c.Now() >= a.Until {
+	for failures := 0; ; {
+		if sleep(ctx, watchPause) != nil || c.Now() >= a.Until {
 			return nil
 		}
-		if last = c.probeCurrent(ctx, a); last == nil {
+		err := c.probeCurrent(ctx, a)
+		if err == nil {
 			failures = 0
-		} else if failures++; failures == watchTries {
+			continue
+		}
+		if failures++; failures == watchTries {
 			return func(context.Context) {
-				c.world.Unhealthy[a.Current.ID] = fmt.Sprintf("it failed its probe %d times in a row: %v", watchTries, last)
+				c.world.Unhealthy[a.Current.ID] = fmt.Sprintf("it failed its probe %d times in a row: %v", watchTries, err)
 			}
 		}
 	}
@@ -93,7 +109,11 @@ func (c *Controller) probeCurrent(ctx context.Context, a watch) error {
 	if err != nil {
 		return fmt.Errorf("read listeners: %w", err)
 	}
-	for _, addr := range probeAddrs(a.Current.Targets, ls) {
+	addrs, err := probeAddrs(a.Current.Targets, ls)
+	if err != nil {
+		return err
+	}
+	for _, addr := range addrs {
 		if err := c.Prober.Probe(ctx, a.Current.Instance.Probe, addr); err != nil {
 			return err
 		}
@@ -101,66 +121,14 @@ func (c *Controller) probeCurrent(ctx context.Context, a watch) error {
 	return nil
 }
 
-// promote moves the enablement to what is live, so that a reboot comes back
-// with it: the old one first, or an Also= of both would end up disabled.
-func (c *Controller) promote(ctx context.Context, a promote) result {
-	moved, err := c.moveEnablement(ctx, a)
-	return func(context.Context) {
-		o := c.oldOf(a.Service, a.Old.ID)
-		if o == nil {
-			return
-		}
-		switch {
-		case err != nil:
-			c.Log.Error("enablement did not follow the switch: a reboot may start the old one",
-				"service", a.Service, "unit", o.Unit, "error", err)
-		case moved:
-			c.Log.Info("enabled for the next boot", "service", a.Service, "unit", a.To, "instead_of", o.Unit)
-		}
-		o.Promoted = true
-		c.save()
-	}
-}
-
-func (c *Controller) moveEnablement(ctx context.Context, a promote) (bool, error) {
-	if !a.Old.Promoting {
-		enabled, err := c.Units.Enabled(ctx, a.Old.Unit)
-		if err != nil || !enabled || a.Old.Unit == a.To {
-			return false, err
-		}
-		// Recorded first: after a crash between the two calls nothing would
-		// be enabled, and nothing would show why.
-		recorded := make(chan struct{})
-		c.post(ctx, func(context.Context) {
-			if o := c.oldOf(a.Service, a.Old.ID); o != nil {
-				o.Promoting = true
-				c.save()
-			}
-			close(recorded)
-		})
-		select {
-		case <-recorded:
-		case <-ctx.Done():
-			return false, ctx.Err()
-		}
-	}
-	if err := c.Units.Disable(ctx, a.Old.Unit); err != nil {
-		return false, err
-	}
-	return true, c.Units.Enable(ctx, a.To)
-}
-
 // drain waits until the connections of an old one have ended.
 func (c *Controller) drain(ctx context.Context, a drain) result {
 	limit := a.Old.Instance.Drain
-	if limit != config.Infinity {
-		limit = max(0, a.Old.QuiescedAt+limit-c.Now())
-	}
-	left, err := c.persist(ctx, limit, func(limit time.Duration) (Left, error) {
+	left, err := c.persist(ctx, limit-c.spent(limit, a.Old.QuiescedAt), func(limit time.Duration) (Left, error) {
 		return c.Sockets.Drain(ctx, a.Old.ports(), limit)
 	})
 	return func(context.Context) {
-		o := c.oldOf(a.Service, a.Old.ID)
+		o := c.oldOf(a.Old.ID)
 		if o == nil {
 			return
 		}
@@ -175,44 +143,16 @@ func (c *Controller) drain(ctx context.Context, a drain) result {
 			c.Log.Info("drained", "service", a.Service, "unit", o.Unit, "took", took)
 		}
 		o.Drained = true
-		c.save()
+		c.unsaved = true
 	}
 }
 
-// stop stops the unit of an old one, and tries until it can.
-func (c *Controller) stop(ctx context.Context, a stop) result {
-	var r retry
-	for {
-		err := c.stopOnce(ctx, a.Unit)
-		if err == nil || ctx.Err() != nil {
-			break
-		}
-		first := r.pause == 0
-		r.failed(c.Now())
-		if first {
-			c.Log.Error("not stopped", "service", a.Service, "unit", a.Unit, "error", err)
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(r.pause):
+// oldOf returns the old activation id, or nil if it is gone.
+func (c *Controller) oldOf(id string) *Retired {
+	for _, svc := range c.world.State.Services {
+		if o := svc.old(id); o != nil {
+			return o
 		}
 	}
-	return func(ctx context.Context) {
-		c.reread(ctx, a.Unit)
-	}
-}
-
-func (c *Controller) stopOnce(ctx context.Context, unit string) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	return c.Units.Stop(ctx, unit)
-}
-
-// oldOf returns the old activation id of a service, or nil if it is gone.
-func (c *Controller) oldOf(service, id string) *Retired {
-	svc := c.world.State.Services[service]
-	if svc == nil {
-		return nil
-	}
-	return svc.old(id)
+	return nil
 }

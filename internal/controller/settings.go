@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 
 	"github.com/switcheroo/switcheroo/internal/config"
@@ -20,7 +21,7 @@ type settings struct {
 	none  map[string]bool             // units without the section
 	told  map[string][]string         // errors that were logged, until they are mended
 	force map[string]*config.Instance // what effective returned last
-	clash []string                    // conflicts that were logged, until they are mended
+	clash map[string][]string         // conflicts that were logged, until they are mended, by unit
 }
 
 func newSettings(log *slog.Logger) *settings {
@@ -28,23 +29,27 @@ func newSettings(log *slog.Logger) *settings {
 		none: map[string]bool{}, told: map[string][]string{}}
 }
 
-// read takes in the files of u. It reports whether anything changed.
-func (s *settings) read(u Unit) bool {
+// read takes in the files of u. If they are invalid from the start, it has what
+// it had in an earlier daemon, as State tells.
+func (s *settings) read(u Unit, state *State) {
 	if old, ok := s.files[u.Name]; ok && sameFiles(old, u.Files) {
-		return false
+		return
 	}
 	s.files[u.Name] = u.Files
 	in, err := config.ParseInstance(u.Name, u.Files)
 	s.tell(u.Name, err)
-	s.none[u.Name] = err == nil && in == nil
+	delete(s.none, u.Name)
 	switch {
 	case err != nil:
+		if had := state.instance(u.Name); had != nil && s.valid[u.Name] == nil {
+			s.valid[u.Name] = had
+		}
 	case in == nil:
 		delete(s.valid, u.Name)
+		s.none[u.Name] = true
 	default:
 		s.valid[u.Name] = in
 	}
-	return true
 }
 
 // drop forgets a unit that is not loaded any more.
@@ -52,6 +57,7 @@ func (s *settings) drop(unit string) {
 	delete(s.files, unit)
 	delete(s.valid, unit)
 	delete(s.none, unit)
+	delete(s.told, unit)
 }
 
 // tell logs each error of a unit in a line of its own, and none twice while it
@@ -66,39 +72,49 @@ func (s *settings) tell(unit string, err error) {
 	} else if err != nil {
 		now = append(now, err.Error())
 	}
+	s.told[unit] = s.news(unit, s.told[unit], now)
+	if now == nil {
+		delete(s.told, unit)
+	}
+}
+
+// news logs what is new in now, and when all is well again; it returns now.
+func (s *settings) news(unit string, before, now []string) []string {
 	for _, message := range now {
-		if !slices.Contains(s.told[unit], message) {
+		if !slices.Contains(before, message) {
 			s.log.Error("configuration error", "unit", unit, "error", message)
 		}
 	}
-	s.told[unit] = now
+	if len(before) > 0 && len(now) == 0 {
+		s.log.Info("configuration error mended", "unit", unit)
+	}
+	return now
 }
 
 func sameFiles(a, b []config.File) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if a[i].Path != b[i].Path || !bytes.Equal(a[i].Data, b[i].Data) {
-			return false
-		}
-	}
-	return true
+	return slices.EqualFunc(a, b, func(a, b config.File) bool {
+		return a.Path == b.Path && bytes.Equal(a.Data, b.Data)
+	})
+}
+
+// same reports whether a and b ask for the same.
+func same(a, b *config.Instance) bool {
+	return a.Unit == b.Unit && sameRouting(a, b) && a.Probe == b.Probe && a.ProbeTimeout == b.ProbeTimeout &&
+		a.Standby == b.Standby && a.Drain == b.Drain && a.Guard == b.Guard
+}
+
+// sameRouting reports whether rules are made from the same parts of a and b.
+func sameRouting(a, b *config.Instance) bool {
+	return a.Service == b.Service && a.Scope == b.Scope && slices.Equal(a.Listen, b.Listen) &&
+		(a.Ports == nil) == (b.Ports == nil) && maps.Equal(a.Ports, b.Ports)
 }
 
 // asked renders what a unit's files ask for, to tell one version of them from
 // another.
 func asked(in *config.Instance) string {
-	plain := *in
-	plain.ListenAt = nil // a line that moved asks for nothing else
-	b, err := json.Marshal(plain)
+	b, err := json.Marshal(in) // without ListenAt: a line that moved asks for nothing else
 	if err != nil {
 		panic(fmt.Sprintf("controller: marshal of a settings value: %v", err)) // plain data
 	}
 	return string(b)
-}
-
-// routing renders the part of in that rules are made from.
-func routing(in *config.Instance) string {
-	return asked(&config.Instance{Service: in.Service, Listen: in.Listen, Ports: in.Ports, Scope: in.Scope})
 }

@@ -1,6 +1,8 @@
 package controller
 
 import (
+	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -25,9 +27,6 @@ type Service struct {
 	ByBoot bool `json:"by_boot,omitempty"`
 	// Old are the earlier ones that are still there, the newest first.
 	Old []*Retired `json:"old,omitempty"`
-	// Crashed are the units of old ones that ended by themselves. If systemd
-	// brings one back, it is stopped.
-	Crashed []string `json:"crashed,omitempty"`
 	// Refused maps InvocationIDs that did not get the traffic to why.
 	Refused map[string]Refusal `json:"refused,omitempty"`
 }
@@ -40,6 +39,8 @@ type Activation struct {
 	Since    time.Duration   `json:"since"` // in its present role
 	Targets  []nat.Target    `json:"targets"`
 	Instance config.Instance `json:"instance"` // as it was last valid
+	// Found: Targets are those of rules that were found, perhaps not all.
+	Found bool `json:"found,omitempty"`
 }
 
 // Retired is an activation that new connections no longer go to.
@@ -53,6 +54,7 @@ type Retired struct {
 	Promoted     bool          `json:"promoted,omitempty"`  // enablement has followed the switch
 	Drained      bool          `json:"drained,omitempty"`
 	Stopping     bool          `json:"stopping,omitempty"` // recorded before StopUnit is called
+	Ended        bool          `json:"ended,omitempty"`    // it runs no more
 }
 
 // Refusal says why an activation was not switched to.
@@ -60,7 +62,12 @@ type Refusal struct {
 	Unit   string `json:"unit"`
 	Reason string `json:"reason"`
 	// Asked is what its unit file said then; another text is another try.
-	Asked string `json:"asked"`
+	Asked string        `json:"asked"`
+	At    time.Duration `json:"at"`    // the last time
+	Tries int           `json:"tries"` // how often so far
+	// Passing: the reason is one that passes, so it is tried again even while
+	// something else serves.
+	Passing bool `json:"passing,omitempty"`
 }
 
 // ports returns the private ports of a, each once.
@@ -101,25 +108,93 @@ func (s *Service) old(id string) *Retired {
 	return nil
 }
 
+// drop removes the entry of the activation id.
+func (s *Service) drop(id string) {
+	s.Old = slices.DeleteFunc(s.Old, func(o *Retired) bool { return o.ID == id })
+}
+
+// retire adds o to the old ones.
+func (s *Service) retire(o *Retired) {
+	s.Old = slices.DeleteFunc(s.Old, func(x *Retired) bool { return x.ID == o.ID || x.Ended && x.Unit == o.Unit })
+	s.Old = append(s.Old, o)
+	slices.SortStableFunc(s.Old, func(x, y *Retired) int { return cmp.Compare(y.ReadyAt, x.ReadyAt) })
+}
+
+// refuse adds to the refused ones, and returns what was known of it before.
+func (s *Service) refuse(id string, r Refusal) (before Refusal) {
+	before = s.Refused[id]
+	r.Tries = before.Tries + 1
+	if s.Refused == nil {
+		s.Refused = map[string]Refusal{}
+	}
+	s.Refused[id] = r
+	return before
+}
+
 // service returns the entry of name, made if it is missing.
 func (s *State) service(name string) *Service {
-	if s.Services == nil {
-		s.Services = map[string]*Service{}
-	}
 	if s.Services[name] == nil {
 		s.Services[name] = &Service{}
 	}
 	return s.Services[name]
 }
 
+// activation returns the newest activation of unit that State names, the
+// current one of its service first; nil if there is none to be looked after.
+func (s *State) activation(unit string) *Activation {
+	var newest *Activation
+	for _, svc := range s.Services {
+		if cur := svc.serving(); cur != nil && cur.Unit == unit {
+			return cur
+		}
+		for _, o := range svc.Old {
+			if o.Unit == unit && !o.Ended && (newest == nil || o.ReadyAt > newest.ReadyAt) {
+				newest = &o.Activation
+			}
+		}
+	}
+	return newest
+}
+
+// units returns the units of all activations that are to be looked after.
+func (s *State) units() []string {
+	var units []string
+	for _, svc := range s.Services {
+		if cur := svc.serving(); cur != nil {
+			units = append(units, cur.Unit)
+		}
+		for _, o := range svc.Old {
+			if !o.Ended {
+				units = append(units, o.Unit)
+			}
+		}
+	}
+	return units
+}
+
+// instance returns what was last valid for unit, as far as State tells.
+func (s *State) instance(unit string) *config.Instance {
+	for _, svc := range s.Services {
+		if cur := svc.Current; cur != nil && cur.Unit == unit {
+			in := cur.Instance
+			return &in
+		}
+	}
+	if a := s.activation(unit); a != nil {
+		in := a.Instance
+		return &in
+	}
+	return nil
+}
+
 // rules returns what the kernel shall hold.
 func (s *State) rules() nat.Rules {
 	var rules nat.Rules
 	public := map[uint16]bool{}
-	guarded := map[uint16]bool{}
+	guarded := map[uint16]bool{} // every private port, and whether it is
 	guard := func(a *Activation) {
-		for _, p := range a.ports() {
-			guarded[p] = guarded[p] || a.Instance.Guard
+		for _, t := range a.Targets {
+			guarded[t.Port] = guarded[t.Port] || a.Instance.Guard
 		}
 	}
 	for _, name := range sortedKeys(s.Services) {
@@ -129,16 +204,50 @@ func (s *State) rules() nat.Rules {
 			for _, t := range cur.Targets {
 				public[t.Endpoint.Port] = true
 			}
-			guard(cur)
+		}
+		if svc.Current != nil {
+			guard(svc.Current)
 		}
 		for _, o := range svc.Old {
-			guard(&o.Activation)
+			if !o.Ended {
+				guard(&o.Activation)
+			}
 		}
 	}
-	for _, p := range sortedKeys(guarded) {
+	rules.Private = sortedKeys(guarded)
+	for _, p := range rules.Private {
 		if guarded[p] && !public[p] {
 			rules.Guarded = append(rules.Guarded, p)
 		}
 	}
 	return rules
+}
+
+// clone returns a copy that can be changed without changing s.
+func (s *State) clone() *State {
+	next := &State{Services: make(map[string]*Service, len(s.Services))}
+	for name, svc := range s.Services {
+		n := *svc
+		if svc.Current != nil {
+			cur := *svc.Current
+			n.Current = &cur
+		}
+		n.Old = make([]*Retired, len(svc.Old))
+		for i, o := range svc.Old {
+			old := *o
+			n.Old[i] = &old
+		}
+		n.Refused = maps.Clone(svc.Refused)
+		next.Services[name] = &n
+	}
+	return next
+}
+
+func sortedKeys[K interface{ ~string | ~uint16 }, V any](m map[K]V) []K {
+	keys := make([]K, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
 }

@@ -17,6 +17,7 @@ const (
 	promoteTask
 	drainTask
 	stopTask
+	resetTask
 	inspectTask
 )
 

@@ -1,0 +1,63 @@
+package controller
+
+import (
+	"context"
+	"time"
+)
+
+// refresh brings the derived parts of the world up to date, and returns when
+// that is to be done again, 0 for when something happens.
+func (c *Controller) refresh(ctx context.Context) (next time.Duration) {
+	next = c.verify(ctx)
+	w := &c.world
+	w.Now = c.Now()
+	w.Settings, w.Released = c.settings.effective(w.State, w.Units), c.settings.none
+	if c.rename() {
+		w.Settings = c.settings.effective(w.State, w.Units)
+	}
+	w.prune()
+	for t := range c.tasks {
+		if t.Kind == prepareTask && !c.exists(t.ID) {
+			c.cancel(t.Kind, t.ID)
+		}
+	}
+	return next
+}
+
+// exists reports whether a unit has the InvocationID id.
+func (c *Controller) exists(id string) bool {
+	for _, u := range c.world.Units {
+		if u.Invocation == id {
+			return true
+		}
+	}
+	return false
+}
+
+// rename follows a Service= that was changed under a running current instance,
+// if the new name is free. It reports whether there was one.
+func (c *Controller) rename() (any bool) {
+	services := c.world.State.Services
+	for _, name := range sortedKeys(services) {
+		svc := services[name]
+		if svc.serving() == nil {
+			continue
+		}
+		in := c.world.Settings[svc.Current.Unit]
+		if in == nil || in.Service == name {
+			continue
+		}
+		if there := services[in.Service]; there != nil && (there.serving() != nil || len(there.Old) > 0) {
+			continue
+		}
+		c.Log.Info("renamed", "service", in.Service, "before", name)
+		services[in.Service] = svc
+		delete(services, name)
+		svc.Current.Instance.Service = in.Service
+		for _, o := range svc.Old {
+			o.Instance.Service = in.Service
+		}
+		c.dirty, c.unsaved, any = true, true, true
+	}
+	return any
+}
