@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -69,25 +70,29 @@ func set(t testing.TB, files ...map[string]string) *stage { return setWith(t, nf
 
 func setWith(t testing.TB, b backend, files ...map[string]string) *stage {
 	t.Helper()
+	return open(t, b, nil, files...)
+}
+
+// open boots the hosts. binds are programs to put on the one under test beside
+// those that every test has.
+func open(t testing.TB, b backend, binds map[string]string, files ...map[string]string) *stage {
+	t.Helper()
 	all := map[string]string{
 		"/etc/systemd/system/switcherood.service": packaged(t, "packaging/systemd/switcherood.service"),
 		"/etc/systemd/system/myapp@.service":      template,
 		"/etc/switcheroo/switcherood.conf":        "[Switcherood]\nBackend=" + string(b) + "\nLogLevel=debug\n",
 	}
 	for _, more := range files {
-		for path, content := range more {
-			all[path] = content
-		}
+		maps.Copy(all, more)
 	}
 	s := &stage{TB: t, swload: host.Build(t, "github.com/switcheroo/switcheroo/test/load/cmd/swload")}
-	s.host = host.Start(t, host.Options{
-		Files: all,
-		Binds: map[string]string{
-			"/usr/sbin/switcherood": host.Build(t, "github.com/switcheroo/switcheroo/cmd/switcherood"),
-			"/opt/myapp/server":     host.Build(t, "github.com/switcheroo/switcheroo/test/server"),
-			inside:                  s.swload,
-		},
-	})
+	programs := map[string]string{
+		"/usr/sbin/switcherood": host.Build(t, "github.com/switcheroo/switcheroo/cmd/switcherood"),
+		"/opt/myapp/server":     host.Build(t, "github.com/switcheroo/switcheroo/test/server"),
+		inside:                  s.swload,
+	}
+	maps.Copy(programs, binds)
+	s.host = host.Start(t, host.Options{Files: all, Binds: programs})
 	network := host.StartNetwork(t)
 	if err := network.Join(t.Context(), s.host, server4+"/24", server6+"/64", second4+"/24"); err != nil {
 		t.Fatal(err)

@@ -168,7 +168,7 @@ func TestListenerTypes(t *testing.T) {
 	if got := s.fromClient(server4 + ":8080"); got != "v4" {
 		t.Errorf("served by %q", got)
 	}
-	s.deploy("v7") // both
+	s.deploy("v7")                                     // both
 	s.eventually("IPv6 is served, too", func() error { // each family has a commit of its own
 		if got := s.fromClient("[" + server6 + "]:8080"); got != "v7" {
 			return fmt.Errorf("served by %q", got)
