@@ -32,7 +32,7 @@ func TestDiesAfterTheSwitch(t *testing.T) {
 
 func TestProbeFailsAfterTheSwitch(t *testing.T) {
 	t.Parallel()
-	s := set(t, keys("StandbySec=60s", "Probe=http:/healthz"), args("v2", "-unhealthy-after 1s"))
+	s := set(t, keys("StandbySec=60s", "Probe=http:/healthz"), args("v2", "-mode unhealthy -well-for 1s"))
 	s.deploy("v1")
 	s.deploy("v2")
 	s.log("switched back", "to=myapp@v1.service", "3 times in a row")

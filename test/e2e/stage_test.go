@@ -165,8 +165,11 @@ func (s *stage) served(version string) {
 	s.Helper()
 	s.eventually("served by "+version, func() error {
 		for _, from := range []func(string) string{s.fromClient, s.fromHost} {
-			if got := from(server4 + ":8080"); got != version {
-				return fmt.Errorf("served by %q", got)
+			// Each family has a commit of its own.
+			for _, addr := range []string{server4 + ":8080", "[" + server6 + "]:8080"} {
+				if got := from(addr); got != version {
+					return fmt.Errorf("%s is served by %q", addr, got)
+				}
 			}
 		}
 		return nil

@@ -18,6 +18,8 @@ import (
 // server answers on any number of listeners.
 type server struct {
 	mode     mode
+	started  time.Time
+	wellFor  time.Duration // before it is unhealthy
 	http     http.Server
 	serving  sync.WaitGroup
 	hijacked sync.WaitGroup // connections that http.Server.Shutdown does not know
@@ -28,7 +30,7 @@ type server struct {
 type connKey struct{}
 
 func newServer(m mode, version string) *server {
-	s := &server{mode: m}
+	s := &server{mode: m, started: time.Now()}
 	routes := http.NewServeMux()
 	routes.HandleFunc("GET /version", func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, version) })
 	routes.HandleFunc("GET /healthz", s.health)
@@ -62,7 +64,7 @@ func (s *server) shutdown() error {
 }
 
 func (s *server) health(w http.ResponseWriter, r *http.Request) {
-	if s.mode.unhealthy {
+	if s.mode.unhealthy && time.Since(s.started) >= s.wellFor {
 		http.Error(w, "unhealthy, as told", http.StatusServiceUnavailable)
 		return
 	}

@@ -38,6 +38,7 @@ type options struct {
 	version    string
 	readyAfter time.Duration
 	dieAfter   time.Duration // from READY=1; 0: never
+	wellFor    time.Duration // from the start, before unhealthy is
 	notify     bool
 }
 
@@ -57,6 +58,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags.StringVar(&o.version, "version", "v1", "version to answer with")
 	flags.DurationVar(&o.readyAfter, "ready-after", 0, "how long to wait, listening, before READY=1")
 	flags.DurationVar(&o.dieAfter, "die-after", 0, "exit with status 1, at once, this long after READY=1")
+	flags.DurationVar(&o.wellFor, "well-for", 0, "how long one that is unhealthy is not, from its start")
 	flags.BoolVar(&o.notify, "notify", true, "send READY=1 to $NOTIFY_SOCKET")
 	if err := flags.Parse(args); err != nil {
 		return o, err
@@ -86,6 +88,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 	term, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	s := newServer(o.mode, o.version)
+	s.wellFor = o.wellFor
 	if err := s.listen(o, stdout); err != nil {
 		return err
 	}
