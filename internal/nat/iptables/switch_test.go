@@ -49,8 +49,10 @@ func (h *host) do(f func() error) error {
 // The addresses of the server's host on the wire, and the client's.
 var (
 	serverAddr = map[nat.Family]netip.Addr{nat.IPv4: netip.MustParseAddr("192.0.2.1"), nat.IPv6: netip.MustParseAddr("2001:db8::1")}
-	clientAddr = map[nat.Family]string{nat.IPv4: "192.0.2.2/24", nat.IPv6: "2001:db8::2/64"}
-	loopback   = map[nat.Family]netip.Addr{nat.IPv4: netip.MustParseAddr("127.0.0.1"), nat.IPv6: netip.IPv6Loopback()}
+	clientAddr = map[nat.Family]string{nat.IPv4: "192.0.2.2", nat.IPv6: "2001:db8::2"}
+	// The client's other address, which some firewalls treat otherwise.
+	strangerAddr = map[nat.Family]string{nat.IPv4: "192.0.2.66", nat.IPv6: "2001:db8::66"}
+	loopback     = map[nat.Family]netip.Addr{nat.IPv4: netip.MustParseAddr("127.0.0.1"), nat.IPv6: netip.IPv6Loopback()}
 )
 
 // newHosts makes the calling thread's namespace the server's host and returns
@@ -68,17 +70,25 @@ func newHosts(t testing.TB) (server, client *host) {
 	client = <-ready
 	t.Cleanup(func() { close(over) })
 	// The peer is sent to the other namespace by a descriptor of ours.
-	command(t, "ip", "link", "add", "wire", "type", "veth", "peer", "name", "wire2")
+	const mac, peerMAC = "02:00:00:00:00:01", "02:00:00:00:00:02"
+	command(t, "ip", "link", "add", "wire", "address", mac, "type", "veth", "peer", "name", "wire2", "address", peerMAC)
 	peer := fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), client.ns.Fd())
 	command(t, "ip", "link", "set", "wire2", "netns", peer)
 	command(t, "ip", "link", "set", "wire", "up")
+	bits := map[nat.Family]string{nat.IPv4: "/24", nat.IPv6: "/64"}
+	// Neighbours are fixed: the firewalls of some tests drop all that is new,
+	// so also what IPv6 asks its neighbours.
 	for _, f := range families {
-		command(t, "ip", "addr", "add", netip.PrefixFrom(serverAddr[f], map[nat.Family]int{nat.IPv4: 24, nat.IPv6: 64}[f]).String(), "dev", "wire", "nodad")
+		command(t, "ip", "addr", "add", serverAddr[f].String()+bits[f], "dev", "wire", "nodad")
+		command(t, "ip", "neigh", "add", clientAddr[f], "lladdr", peerMAC, "dev", "wire", "nud", "permanent")
+		command(t, "ip", "neigh", "add", strangerAddr[f], "lladdr", peerMAC, "dev", "wire", "nud", "permanent")
 	}
 	err := client.do(func() error {
 		command(t, "ip", "link", "set", "wire2", "up")
 		for _, f := range families {
-			command(t, "ip", "addr", "add", clientAddr[f], "dev", "wire2", "nodad")
+			command(t, "ip", "addr", "add", clientAddr[f]+bits[f], "dev", "wire2", "nodad")
+			command(t, "ip", "addr", "add", strangerAddr[f]+bits[f], "dev", "wire2", "nodad")
+			command(t, "ip", "neigh", "add", serverAddr[f].String(), "lladdr", mac, "dev", "wire2", "nud", "permanent")
 		}
 		return nil
 	})
