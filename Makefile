@@ -4,6 +4,9 @@
 # have in its PATH.
 export PATH := $(PATH):/usr/local/go/bin
 
+# A bare environment may name no home, and Go keeps its caches there.
+export HOME := $(or $(HOME),$(shell getent passwd "$$(id -u)" | cut -d: -f6))
+
 # The checkout's owner is often not who builds (root in CI), and git then
 # refuses to name the commit: say it here, or not at all.
 export GOFLAGS := $(strip $(GOFLAGS) -buildvcs=false)
