@@ -192,7 +192,7 @@ func TestServiceTypes(t *testing.T) {
 			s.deploy("v2")
 			s.is("myapp@v1", "inactive")
 			if s.property("myapp@v2", "Type") == "notify-reload" { // systemd 253 and later
-				s.systemctl("kill", "-s", "HUP", "myapp@v2")
+				s.systemctl("reload", "myapp@v2")
 			}
 			s.served("v2")
 		})

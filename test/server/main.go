@@ -92,6 +92,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 	if err := s.listen(o, stdout); err != nil {
 		return err
 	}
+	reloads()
 	if !sleep(term, o.readyAfter) {
 		return nil
 	}
