@@ -77,8 +77,9 @@ func (c *Controller) adoptRules(name string, found []nat.Installed) {
 			had = true
 			continue
 		}
+		// If none runs, the last one that did is as good as any to start from.
 		a, old := c.found(svc, in)
-		if a != nil && c.runs(a) && (to == nil || newer(a, to)) {
+		if a != nil && (c.runs(a) || cur == nil) && (to == nil || c.runs(a) && (!c.runs(to) || newer(a, to))) {
 			to, back = a, old
 		}
 	}

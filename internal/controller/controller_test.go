@@ -24,13 +24,19 @@ func (h *host) deployed(unit string, others ...string) {
 	h.until("nothing is left to do", time.Minute, func() bool { return h.old("myapp") == 0 })
 }
 
+// doneWith waits until all that is left of unit, which crashed, is the note that
+// it may come back.
+func (h *host) doneWith(unit string) {
+	h.t.Helper()
+	h.until("done with "+unit, time.Minute, func() bool {
+		old := h.service("myapp").Old
+		return len(old) == 1 && old[0].Unit == unit && old[0].Ended && old[0].Promoted
+	})
+}
+
 // old returns how many old ones the saved State of a service has.
 func (h *host) old(service string) int {
-	s := h.saved()
-	if s.Services[service] == nil {
-		return 0
-	}
-	return len(s.Services[service].Old)
+	return len(h.service(service).Old)
 }
 
 func TestThreeVersionsInARow(t *testing.T) {

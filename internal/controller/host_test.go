@@ -174,7 +174,7 @@ func (h *host) logged(words ...string) (n int) {
 // until waits until ok, for limit at most.
 func (h *host) until(what string, limit time.Duration, ok func() bool) {
 	h.t.Helper()
-	for end := time.Now().Add(limit); ; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(limit); ; time.Sleep(20 * time.Millisecond) {
 		synctest.Wait()
 		if ok() {
 			return
@@ -246,4 +246,69 @@ func (h *host) summary() string {
 	}
 	fmt.Fprintf(&b, "next boot %s\n", h.current)
 	return b.String()
+}
+
+// supervise starts the daemon again whenever it is dead, as systemd does.
+func (h *host) supervise() {
+	h.run()
+	h.group.Go(func() {
+		for h.ctx.Err() == nil {
+			h.mu.Lock()
+			d := h.daemon
+			h.mu.Unlock()
+			if d == nil {
+				return
+			}
+			select {
+			case <-d.done:
+			case <-h.ctx.Done():
+				return
+			}
+			if sleep(h.ctx, 100*time.Millisecond) != nil {
+				return
+			}
+			h.mu.Lock()
+			alive := h.daemon == d
+			h.kernel.lockedBy = nil
+			h.mu.Unlock()
+			if !alive {
+				return
+			}
+			h.run()
+		}
+	})
+}
+
+// watchRules fails the test when rules point at what does not run for longer
+// than a running daemon may take to see to it.
+func (h *host) watchRules(patience time.Duration) {
+	since := map[string]time.Duration{}
+	h.group.Go(func() {
+		for sleep(h.ctx, 50*time.Millisecond) == nil {
+			h.mu.Lock()
+			up := h.daemon != nil && !h.daemon.dead
+			for f, services := range h.kernel.families {
+				for name, in := range services {
+					key := fmt.Sprint(f, name)
+					if _, ok := since[key]; !ok || !up || h.runs(in.Activation) {
+						since[key] = h.now()
+					}
+					if took := h.now() - since[key]; took > patience {
+						h.t.Errorf("at %s: for %s the rules of %s have pointed at %s, which does not run", h.now()-time.Hour, took, name, in.Activation)
+						since[key] = h.now()
+					}
+				}
+			}
+			h.mu.Unlock()
+		}
+	})
+}
+
+func (h *host) runs(activation string) bool {
+	for _, u := range h.units {
+		if u.Invocation == activation {
+			return u.listeners != nil
+		}
+	}
+	return false
 }

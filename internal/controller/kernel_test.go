@@ -263,10 +263,17 @@ func (h *host) saved() State {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var s State
+	s.Services = map[string]*Service{}
 	if h.state != nil {
 		if err := json.Unmarshal(h.state, &s); err != nil {
 			h.t.Fatal(err)
 		}
 	}
 	return s
+}
+
+// service returns what the Store has of one service.
+func (h *host) service(name string) *Service {
+	s := h.saved()
+	return s.service(name)
 }

@@ -89,7 +89,11 @@ func (p *planner) current() {
 		p.reconfigure(cur)
 		p.watch(cur)
 	case back != nil:
-		p.point(point{To: back.Activation, Back: true, Why: cmp.Or(sick, ended(u, same))})
+		why := "nothing else serves"
+		if cur != nil {
+			why = cmp.Or(sick, ended(u, same))
+		}
+		p.point(point{To: back.Activation, Back: true, Why: why})
 	case cur != nil && (!same || u.refusing()):
 		p.withdraw(withdraw{Why: ended(u, same)})
 	}
