@@ -99,11 +99,16 @@ type watching struct {
 	units  map[string]Status // the picture that they make
 }
 
-// watch starts a watch and waits for its first event.
+// watch starts a watch, of which no event is lost, and waits for its first.
 func watch(t *testing.T, h *host.Host) *watching {
 	t.Helper()
+	return watchInto(t, h, make(chan Event, 4096))
+}
+
+func watchInto(t *testing.T, h *host.Host, events chan Event) *watching {
+	t.Helper()
 	log := &logBuffer{}
-	w := &watching{Client: newClient(t, h, log.logger()), t: t, events: make(chan Event, 4096), log: log}
+	w := &watching{Client: newClient(t, h, log.logger()), t: t, events: events, log: log}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- w.Run(ctx, w.events) }()

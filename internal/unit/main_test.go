@@ -3,6 +3,7 @@ package unit
 import (
 	"context"
 	"encoding/json"
+	"log"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -13,17 +14,36 @@ import (
 	"github.com/switcheroo/switcheroo/test/host"
 )
 
-// watchEnv makes the test binary a program that watches and prints, for tests
-// that need a watcher inside the host: systemd lets nobody from outside its
-// PID namespace use the private socket.
-const watchEnv = "UNIT_TEST_WATCH"
+// insideEnv makes the test binary a program for the inside of a host: systemd
+// lets nobody from outside its PID namespace use the private socket.
+const insideEnv = "UNIT_TEST_INSIDE"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(watchEnv) != "" {
+	switch os.Getenv(insideEnv) {
+	case "watch":
 		watchAndPrint()
-		return
+	case "connect":
+		connectPrivately()
+	default:
+		os.Exit(host.Main(m))
 	}
-	os.Exit(host.Main(m))
+}
+
+// connectPrivately makes many connections to the private socket, and a call on
+// each.
+func connectPrivately() {
+	c := New(Options{})
+	for range 50 {
+		b, err := openPrivate(context.Background(), c.private)
+		if err != nil {
+			log.Fatal(err)
+		}
+		call := b.call(context.Background(), b.systemd(managerPath), managerIface+".GetUnit", "basic.target")
+		if call.Err != nil {
+			log.Fatal(call.Err)
+		}
+		b.close()
+	}
 }
 
 // watchAndPrint prints each event as a line of JSON until SIGTERM.
@@ -37,6 +57,9 @@ func watchAndPrint() {
 		defer close(events)
 		c.Run(ctx, events)
 	}()
+	if at, err := c.BootFinished(ctx); err != nil || at == 0 {
+		log.Fatalf("BootFinished = %v, %v", at, err)
+	}
 	out := json.NewEncoder(os.Stdout)
 	for e := range events {
 		out.Encode(e)

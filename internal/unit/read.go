@@ -52,31 +52,39 @@ type known struct {
 func (r *reader) load(ctx context.Context, path dbus.ObjectPath, old known) (loaded, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	names := []string{"FragmentPath", "DropInPaths"}
-	if old.files != nil {
-		names = append(names, "NeedDaemonReload", "LoadState", "ActiveState")
-	}
-	at, err := r.get(ctx, path, unitIface, names...)
-	if err != nil {
-		return loaded{}, err
-	}
-	l := loaded{path: path, unit: at}
-	l.files = r.texts(at.values, old)
-	if l.carries = r.section == "" || carries(l.files, r.section); !l.carries {
-		l.files = nil
-		return l, nil
+	l := loaded{path: path}
+	// Most services of a host are none of ours: of those, two properties.
+	stranger := r.section != "" && old.files == nil
+	if stranger {
+		var err error
+		if l.unit, err = r.get(ctx, path, unitIface, "FragmentPath", "DropInPaths"); err != nil {
+			return loaded{}, err
+		}
+		l.files = r.texts(l.unit.values, old)
+		if !carries(l.files, r.section) {
+			l.files = nil
+			return l, nil
+		}
 	}
 	all := r.bus.send(ctx, r.bus.systemd(path), properties+".GetAll", unitIface)
 	// One by one, because all of them are 300.
-	l.service, err = r.get(ctx, path, serviceIface, "Type", "Result", "NRestarts", "MainPID", "ControlGroup")
+	service, err := r.get(ctx, path, serviceIface, "Type", "Result", "NRestarts", "MainPID", "ControlGroup")
 	if err != nil {
 		return loaded{}, err
 	}
-	l.unit = snapshot{}
+	l.service, l.unit = service, snapshot{}
 	if err := (<-all.Done).Store(&l.unit.values); err != nil {
 		return loaded{}, fmt.Errorf("read %s: %w", path, err)
 	}
 	l.unit.at = all.ResponseSequence
+	if !stranger {
+		l.files = r.texts(l.unit.values, old)
+	}
+	if r.section != "" && !carries(l.files, r.section) {
+		l.files = nil
+		return l, nil
+	}
+	l.carries = true
 	if id, job := queued(l.unit.values); id != 0 {
 		l.job, err = r.job(ctx, id, job)
 	}

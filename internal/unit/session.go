@@ -58,6 +58,7 @@ func newSession(c *Client, b *bus, events chan<- Event, old map[dbus.ObjectPath]
 		reader:  reader{bus: b, files: c.files, section: c.section},
 		signals: make(chan *dbus.Signal, 16),
 		units:   make(map[dbus.ObjectPath]*tracked),
+		others:  make(map[dbus.ObjectPath]bool),
 		reads:   reads{done: make(chan func(), 1)},
 	}
 }

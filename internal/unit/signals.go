@@ -47,7 +47,7 @@ func (s *session) own(owner string) {
 
 // signal takes in one signal.
 func (s *session) signal(sig *dbus.Signal) {
-	if sig.Sender == busName && sig.Name == busName+".NameOwnerChanged" {
+	if !s.bus.private && sig.Sender == busName && sig.Name == busName+".NameOwnerChanged" {
 		var name, before, owner string
 		if dbus.Store(sig.Body, &name, &before, &owner) == nil && name == systemdName && owner != s.owner {
 			s.own(owner)
@@ -57,9 +57,8 @@ func (s *session) signal(sig *dbus.Signal) {
 		return
 	}
 	// The match rules do not hold off a signal that somebody on the bus sends
-	// to this connection by its name, as every user may. (The private socket
-	// has no senders, and nobody else at its end.)
-	if sig.Sender != s.owner {
+	// to this connection by its name, as every user may.
+	if !s.bus.private && sig.Sender != s.owner {
 		return
 	}
 	switch sig.Name {

@@ -307,21 +307,13 @@ func TestWatchManyAtOnce(t *testing.T) {
 // A reader that does not take events gets the latest state when it does.
 func TestWatchSlowReader(t *testing.T) {
 	h := boot(t, map[string]string{"web@.service": template("Type=notify", "ExecStart=/app")})
-	w := watch(t, h)
-	w.events <- Event{} // the first of no use; the channel is full from here on
-	fill := cap(w.events) - 1
-	for range fill {
-		w.events <- Event{}
-	}
+	w := watchInto(t, h, make(chan Event))
 	for range 5 {
 		systemctl(t, h, "restart", "web@1")
 	}
 	systemctl(t, h, "start", "web@2")
 	systemctl(t, h, "stop", "web@2")
 	want := shown(t, h, "web@1.service")
-	for range fill + 1 {
-		<-w.events
-	}
 	w.awaitUnit("web@1.service", "as it is now", func(u Status) bool {
 		return u.Invocation == want.Invocation && u.Active == "active" && u.Job == ""
 	})
