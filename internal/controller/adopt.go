@@ -136,24 +136,3 @@ func (c *Controller) runs(a *Activation) bool {
 	u := c.world.Units[a.Unit]
 	return u.Invocation == a.ID && u.running()
 }
-
-// inspect looks for others' rules that stand in the way of a.
-func (c *Controller) inspect(ctx context.Context, a *Activation) {
-	redirects := []nat.Redirect{a.redirect()}
-	t := task{inspectTask, a.ID}
-	if c.world.Running[t] {
-		return
-	}
-	c.start(ctx, t, func(ctx context.Context) result {
-		ctx, cancel := context.WithTimeout(ctx, applyTimeout)
-		defer cancel()
-		findings, err := c.Router.Foreign(ctx, redirects)
-		if err != nil {
-			c.Log.Warn("other programs' firewall rules not read", "service", redirects[0].Service, "error", err)
-		}
-		for _, f := range findings {
-			c.Log.Warn(f.Message, "service", redirects[0].Service, "rule", f.Rule, "instead", f.Fix)
-		}
-		return nil
-	})
-}

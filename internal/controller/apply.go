@@ -29,17 +29,17 @@ func (r *retry) failed(now time.Duration) {
 // has changed. What a move relies on is read again under the lock, and once
 // more after it; a move that is not fit any more is left out.
 func (c *Controller) apply(ctx context.Context, moves []move) (changed bool) {
-	ctx, cancel := context.WithTimeout(ctx, applyTimeout)
+	limited, cancel := context.WithTimeout(ctx, applyTimeout)
 	defer cancel()
 	began := c.Now()
-	unlock, err := c.Router.Lock(ctx)
+	unlock, err := c.Router.Lock(limited)
 	if err != nil {
 		c.failed(err)
 		return false
 	}
 	c.retry.at = 0
-	next, fit := c.admit(ctx, moves)
-	change, err := c.Router.Apply(ctx, next.rules())
+	next, fit := c.admit(limited, moves)
+	change, err := c.Router.Apply(limited, next.rules())
 	unlock()
 	if err != nil {
 		c.failed(err)
@@ -63,6 +63,10 @@ func (c *Controller) apply(ctx context.Context, moves []move) (changed bool) {
 		c.moved(ctx, before, a, c.Now()-began)
 	}
 	c.saveCurrent()
+	if c.foreign {
+		c.foreign = false
+		c.inspect(ctx, inspectPause)
+	}
 	return len(moves) > 0
 }
 
@@ -194,8 +198,8 @@ func (c *Controller) moved(ctx context.Context, before *State, a move, took time
 		}
 		delete(c.world.LastCurrent, a.Service)
 		delete(c.told, cur.Unit)
-		if was == nil || was.Current == nil {
-			c.inspect(ctx, cur)
+		if !c.inspections.done[a.Service] {
+			c.inspect(ctx, 0)
 		}
 		c.reread(ctx, cur.Unit)
 	}

@@ -30,12 +30,15 @@ type Controller struct {
 	known    bool                     // the first Resync has been taken in
 	synced   bool                     // the kernel's rules have been taken in after it
 	dirty    bool                     // the kernel's rules may not be what they should
+	foreign  bool                     // another program has changed rules
 	retry    retry                    // of what needs the lock
 	unsaved  bool                     // State is not what the Store has
 	unsaying bool                     // and that it could not be saved has been told
 	current  map[string]string        // current units, as the Store has them for the next boot
 	doubts   map[string]time.Duration // units to ask systemd about, and when; see verify
 	told     map[string]string        // why a unit was refused, as last logged
+
+	inspections inspections
 
 	results chan result
 	nudges  chan struct{}
@@ -52,10 +55,12 @@ func New(o Options) *Controller {
 		settings: newSettings(o.Log),
 		doubts:   map[string]time.Duration{},
 		told:     map[string]string{},
-		results:  make(chan result),
-		nudges:   make(chan struct{}, 1),
-		pings:    make(chan chan struct{}),
-		tasks:    map[task]*running{},
+
+		inspections: inspections{done: map[string]bool{}},
+		results:     make(chan result),
+		nudges:      make(chan struct{}, 1),
+		pings:       make(chan chan struct{}),
+		tasks:       map[task]*running{},
 	}
 }
 
@@ -105,7 +110,7 @@ func (c *Controller) Run(ctx context.Context, events <-chan Event) error {
 		case done := <-c.results:
 			done(ctx)
 		case <-c.nudges:
-			c.dirty = true
+			c.dirty, c.foreign = true, true
 		case done := <-c.pings:
 			close(done)
 			continue

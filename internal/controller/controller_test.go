@@ -1,7 +1,9 @@
 package controller
 
 import (
+	"context"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,6 +14,8 @@ const (
 	v1 = "myapp@v1.service"
 	v2 = "myapp@v2.service"
 	v3 = "myapp@v3.service"
+
+	noStandby = "Listen=443\nStandbySec=0"
 )
 
 // deployed waits until unit is alone: it serves, and the others are stopped.
@@ -21,7 +25,7 @@ func (h *host) deployed(unit string, others ...string) {
 	for _, other := range others {
 		h.is(other, "inactive")
 	}
-	h.until("nothing is left to do", time.Minute, func() bool { return h.old("myapp") == 0 })
+	h.until("nothing is left to do", time.Minute, func() bool { return len(h.service("myapp").Old) == 0 })
 }
 
 // doneWith waits until all that is left of unit, which crashed, is the note that
@@ -34,9 +38,34 @@ func (h *host) doneWith(unit string) {
 	})
 }
 
-// old returns how many old ones the saved State of a service has.
-func (h *host) old(service string) int {
-	return len(h.service(service).Old)
+// went checks the way of the traffic of myapp.
+func (h *host) went(activations ...string) {
+	h.t.Helper()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if diff := cmp.Diff(activations, h.kernel.path["myapp"]); diff != "" {
+		h.t.Errorf("the traffic went another way (-want +got):\n%s", diff)
+	}
+}
+
+// stopped checks which units were stopped by the daemon.
+func (h *host) stopped(units ...string) {
+	h.t.Helper()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if diff := cmp.Diff(units, h.stops); diff != "" {
+		h.t.Errorf("stopped others (-want +got):\n%s", diff)
+	}
+}
+
+// stays checks that nothing changes for a time.
+func (h *host) stays(d time.Duration) {
+	h.t.Helper()
+	before := h.summary()
+	time.Sleep(d)
+	if diff := cmp.Diff(strings.Split(before, "\n"), strings.Split(h.summary(), "\n")); diff != "" {
+		h.t.Errorf("did not stay as it was for %s:\n%s", d, diff)
+	}
 }
 
 func TestThreeVersionsInARow(t *testing.T) {
@@ -49,14 +78,641 @@ func TestThreeVersionsInARow(t *testing.T) {
 		h.deployed(v2, v1)
 		h.start(v3, app{busy: time.Second})
 		h.deployed(v3, v2)
-		if diff := cmp.Diff([]string{v1, v2}, h.stops); diff != "" {
-			t.Errorf("stopped (-want +got):\n%s", diff)
-		}
-		if want := []string{"myapp-v1-1", "myapp-v2-1", "myapp-v3-1"}; !slices.Equal(h.kernel.path["myapp"], want) {
-			t.Errorf("the traffic went %v, want %v", h.kernel.path["myapp"], want)
-		}
+		h.went("myapp-v1-1", "myapp-v2-1", "myapp-v3-1")
+		h.stopped(v1, v2)
 		if h.enabled[v1] || h.enabled[v2] || !h.enabled[v3] {
 			t.Errorf("enabled: %v", h.enabled)
+		}
+	})
+}
+
+// From READY=1 to the rules there is one look at the listeners, one probe, and
+// one look at systemd under the lock.
+func TestNoNeedlessCall(t *testing.T) {
+	bubble(t, func(h *host) {
+		h.run()
+		h.start(v1, app{})
+		h.deployed(v1)
+		var calls []string
+		h.before = func(call string) error {
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			calls = append(calls, call)
+			return nil
+		}
+		h.start(v2, app{})
+		h.serves("myapp", v2)
+		want := []string{"Listeners " + v2, "Probe", "Lock", "Status " + v2, "Apply", "Save", "Status " + v2, "SaveCurrent"}
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		if diff := cmp.Diff(want, calls[:min(len(want), len(calls))]); diff != "" {
+			t.Errorf("calls (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestIdle(t *testing.T) {
+	bubble(t, func(h *host) {
+		d := h.run()
+		h.start(v1, app{})
+		h.deployed(v1)
+		h.start(v2, app{})
+		h.deployed(v2, v1)
+		time.Sleep(time.Minute)
+		before := h.calls
+		time.Sleep(24 * time.Hour)
+		if h.calls != before {
+			t.Errorf("%d calls in an idle day", h.calls-before)
+		}
+		if err := d.Ping(h.ctx); err != nil {
+			t.Error(err)
+		}
+		h.kill()
+		ctx, cancel := context.WithTimeout(h.ctx, time.Second)
+		defer cancel()
+		if err := d.Ping(ctx); err == nil {
+			t.Error("a dead loop answers")
+		}
+	})
+}
+
+// A deploy while an older one drains: each is stopped when its own connections
+// have ended.
+func TestDeployWhileAnotherDrains(t *testing.T) {
+	bubble(t, func(h *host) {
+		h.run()
+		h.start(v1, app{file: noStandby, busy: time.Minute})
+		h.deployed(v1)
+		h.start(v2, app{file: noStandby, busy: 10 * time.Second})
+		h.serves("myapp", v2)
+		time.Sleep(time.Second)
+		h.start(v3, app{file: noStandby})
+		h.serves("myapp", v3)
+		h.is(v2, "inactive")
+		if got := h.active(v1); got != "active" {
+			t.Fatalf("v1 is %s", got)
+		}
+		h.deployed(v3, v1)
+		h.stopped(v2, v1)
+	})
+}
+
+func TestDrainDeadline(t *testing.T) {
+	bubble(t, func(h *host) {
+		h.run()
+		h.start(v1, app{file: "Listen=443\nStandbySec=10\nDrainSec=1min", busy: time.Hour})
+		h.deployed(v1)
+		h.start(v2, app{})
+		h.serves("myapp", v2)
+		switched := h.now()
+		h.is(v1, "inactive")
+		if took := h.now() - switched; took < time.Minute || took > time.Minute+time.Second {
+			t.Errorf("stopped after %s", took)
+		}
+		if h.logged("drain deadline", v1, "connections=1") != 1 {
+			t.Error("not told")
+		}
+	})
+}
+
+// The daemon that comes back goes on counting where the one before it began.
+func TestDrainDeadlineOverACrash(t *testing.T) {
+	bubble(t, func(h *host) {
+		h.run()
+		h.start(v1, app{file: "Listen=443\nStandbySec=0\nDrainSec=1min", busy: time.Hour})
+		h.deployed(v1)
+		h.start(v2, app{})
+		h.serves("myapp", v2)
+		switched := h.now()
+		for range 5 {
+			time.Sleep(8 * time.Second)
+			h.kill()
+			h.run()
+		}
+		h.is(v1, "inactive")
+		if took := h.now() - switched; took < time.Minute || took > time.Minute+time.Second {
+			t.Errorf("stopped after %s", took)
+		}
+	})
+}
+
+func TestRefusedKeepsTheOldOne(t *testing.T) {
+	tests := map[string]struct {
+		app app
+		log []string
+	}{
+		"never ready":        {app{readyAfter: -5 * time.Second}, []string{"not ready", v2, "result=timeout", "current=" + v1}},
+		"restarts for ever":  {app{readyAfter: -time.Second, restart: 100 * time.Millisecond}, []string{"not ready", v2}},
+		"no listener":        {app{deaf: true}, []string{"not switched to", v2, "it has no listening TCP socket"}},
+		"no listener, later": {app{deaf: true, kind: "simple", file: "Listen=443\nProbeTimeoutSec=3"}, []string{"not switched to", v2, "it has no listening TCP socket"}},
+		"sick":               {app{sickAfter: 1, file: "Listen=443\nProbe=http:/healthz\nProbeTimeoutSec=2s"}, []string{"not switched to", v2, "it did not pass Probe=http:/healthz on [::]:", "within 2s: 503"}},
+		"broken file":        {app{file: "Lisen=443"}, []string{"configuration error", v2, "Lisen"}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(h *host) {
+				h.run()
+				h.start(v1, app{})
+				h.deployed(v1)
+				h.start(v2, tt.app)
+				time.Sleep(time.Minute)
+				if got := h.logged(tt.log...); got != 1 {
+					t.Errorf("%q was logged %d times", tt.log, got)
+				}
+				h.went("myapp-v1-1")
+				h.stopped()
+				h.start(v3, app{})
+				h.serves("myapp", v3)
+				h.is(v1, "inactive")
+			})
+		})
+	}
+}
+
+func TestDiesAfterTheSwitch(t *testing.T) {
+	bubble(t, func(h *host) {
+		h.run()
+		h.systemctl("enable", v1)
+		h.start(v1, app{})
+		h.deployed(v1)
+		h.start(v2, app{})
+		h.serves("myapp", v2)
+		time.Sleep(time.Second)
+		h.crash(v2)
+		time.Sleep(10 * time.Millisecond)
+		if got := h.serving("myapp"); got != v1 {
+			t.Errorf("10 ms after the crash it is %q that serves", got)
+		}
+		time.Sleep(time.Minute)
+		h.went("myapp-v1-1", "myapp-v2-1", "myapp-v1-1")
+		h.stopped()
+		if !h.enabled[v1] || h.enabled[v2] {
+			t.Errorf("enabled: %v", h.enabled)
+		}
+		// It was this activation that is rejected, not the unit.
+		h.start(v2, app{})
+		h.deployed(v2, v1)
+	})
+}
+
+func TestSickAfterTheSwitch(t *testing.T) {
+	bubble(t, func(h *host) {
+		h.run()
+		const file = "Listen=443\nStandbySec=30s"
+		h.systemctl("enable", v1)
+		h.start(v1, app{file: file})
+		h.deployed(v1)
+		h.start(v2, app{file: file, sickAfter: 5 * time.Second, busy: 10 * time.Second})
+		h.serves("myapp", v2)
+		switched := h.now()
+		h.serves("myapp", v1)
+		if took := h.now() - switched; took < 7*time.Second || took > 9*time.Second {
+			t.Errorf("back after %s, want three probes, a second apart", took)
+		}
+		if h.logged("switched back", "it failed its probe 3 times in a row: 503") != 1 {
+			t.Error("not told")
+		}
+		h.deployed(v1, v2)
+		h.stopped(v2)
+		if !h.enabled[v1] || h.enabled[v2] {
+			t.Errorf("enabled: %v", h.enabled)
+		}
+	})
+}
+
+// One that fails a probe now and then is not sick, and nor is one whose older
+// one is not there to go back to.
+func TestNotSick(t *testing.T) {
+	bubble(t, func(h *host) {
+		h.run()
+		h.start(v1, app{})
+		h.deployed(v1)
+		probes := 0
+		h.before = func(call string) error {
+			if call == "Probe" {
+				if probes++; probes > 1 && probes%3 != 0 {
+					return errAway
+				}
+			}
+			return nil
+		}
+		h.start(v2, app{})
+		h.deployed(v2, v1)
+		h.went("myapp-v1-1", "myapp-v2-1")
+		if probes < 9 {
+			t.Errorf("only %d probes", probes)
+		}
+	})
+}
+
+// Until the old one is told to stop, enablement is its own.
+func TestEnablementWaitsForStandby(t *testing.T) {
+	bubble(t, func(h *host) {
+		h.run()
+		h.systemctl("enable", v1)
+		h.start(v1, app{})
+		h.deployed(v1)
+		h.start(v2, app{})
+		h.serves("myapp", v2)
+		time.Sleep(9 * time.Second)
+		if !h.enabled[v1] || h.enabled[v2] {
+			t.Errorf("in standby, enabled: %v", h.enabled)
+		}
+		time.Sleep(2 * time.Second)
+		if h.enabled[v1] || !h.enabled[v2] {
+			t.Errorf("after standby, enabled: %v", h.enabled)
+		}
+	})
+}
+
+// Somebody stops the old one and starts the new one: a reboot comes back with
+// what is live all the same.
+func TestEnablementFollowsWithoutASwitch(t *testing.T) {
+	bubble(t, func(h *host) {
+		h.run()
+		h.systemctl("enable", v1)
+		h.start(v1, app{})
+		h.deployed(v1)
+		h.systemctl("stop", v1)
+		h.serves("myapp", "")
+		time.Sleep(time.Hour)
+		if !h.enabled[v1] {
+			t.Error("disabled without another to enable")
+		}
+		h.start(v2, app{})
+		h.deployed(v2)
+		if h.enabled[v1] || !h.enabled[v2] {
+			t.Errorf("enabled: %v", h.enabled)
+		}
+	})
+}
+
+func TestStoppedRightAfterTheSwitch(t *testing.T) {
+	bubble(t, func(h *host) {
+		h.run()
+		h.start(v1, app{})
+		h.deployed(v1)
+		h.start(v2, app{stopTakes: 10 * time.Second})
+		h.serves("myapp", v2)
+		h.systemctl("stop", v2)
+		time.Sleep(10 * time.Millisecond)
+		if got := h.serving("myapp"); got != v1 {
+			t.Errorf("10 ms after the stop job it is %q that serves", got)
+		}
+		time.Sleep(time.Minute)
+		h.went("myapp-v1-1", "myapp-v2-1", "myapp-v1-1")
+		h.stopped()
+	})
+}
+
+func TestRestartOfTheCurrent(t *testing.T) {
+	bubble(t, func(h *host) {
+		h.run()
+		h.start(v1, app{stopTakes: time.Second, readyAfter: time.Second})
+		h.deployed(v1)
+		h.systemctl("restart", v1)
+		time.Sleep(500 * time.Millisecond)
+		if got := h.serving("myapp"); got != "" {
+			t.Errorf("while it stops, the rules point at %q", got)
+		}
+		time.Sleep(time.Minute)
+		h.went("myapp-v1-1", "myapp-v1-2")
+		h.stopped()
+	})
+}
+
+// With an older one that is warm, nothing is refused even then.
+func TestRestartOfTheCurrentInStandby(t *testing.T) {
+	bubble(t, func(h *host) {
+		h.run()
+		h.start(v1, app{})
+		h.deployed(v1)
+		h.start(v2, app{stopTakes: time.Second, readyAfter: time.Second})
+		h.serves("myapp", v2)
+		h.systemctl("restart", v2)
+		h.deployed(v2, v1)
+		h.went("myapp-v1-1", "myapp-v2-1", "myapp-v1-1", "myapp-v2-2")
+	})
+}
+
+func TestCrashLoop(t *testing.T) {
+	bubble(t, func(h *host) {
+		h.run()
+		h.watchRules(time.Second)
+		h.start(v1, app{dieAfter: 3 * time.Second, restart: 100 * time.Millisecond})
+		time.Sleep(time.Minute)
+		if path := h.kernel.path["myapp"]; len(path) < 15 {
+			t.Errorf("it served %d times only", len(path))
+		}
+		h.start(v2, app{})
+		h.serves("myapp", v2)
+		time.Sleep(time.Minute)
+		if got := h.serving("myapp"); got != v2 {
+			t.Errorf("%q serves", got)
+		}
+		if got := h.active(v1); got != "inactive" {
+			t.Errorf("v1 is %s", got)
+		}
+	})
+}
+
+func TestDrainingOneIsRestartedBySystemd(t *testing.T) {
+	bubble(t, func(h *host) {
+		h.run()
+		h.start(v1, app{file: noStandby, busy: time.Hour, restart: 100 * time.Millisecond})
+		h.deployed(v1)
+		h.start(v2, app{file: noStandby})
+		h.serves("myapp", v2)
+		time.Sleep(time.Second)
+		h.crash(v1)
+		h.deployed(v2, v1)
+		h.went("myapp-v1-1", "myapp-v2-1")
+	})
+}
+
+// What was refused while another served is looked at again when it does not.
+func TestRefusedIsBetterThanNothing(t *testing.T) {
+	bubble(t, func(h *host) {
+		h.run()
+		h.start(v1, app{})
+		h.deployed(v1)
+		h.start(v2, app{deaf: true})
+		time.Sleep(time.Minute)
+		h.crash(v1)
+		h.serves("myapp", "")
+		time.Sleep(time.Hour)
+		if got := h.logged("not switched to", v2); got != 2 {
+			t.Errorf("told %d times", got)
+		}
+		h.mu.Lock()
+		u := h.units[v2]
+		u.deaf = false
+		u.bind(h)
+		h.mu.Unlock()
+		h.until("v2 serves", time.Minute, func() bool { return h.serving("myapp") == v2 })
+	})
+}
+
+func TestSimpleWaitsUntilListenersSettle(t *testing.T) {
+	bubble(t, func(h *host) {
+		h.run()
+		h.start(v1, app{kind: "exec", bindAfter: 2 * time.Second})
+		began := h.now()
+		h.serves("myapp", v1)
+		if took := h.now() - began; took < 2500*time.Millisecond || took > 2700*time.Millisecond {
+			t.Errorf("switched after %s", took)
+		}
+	})
+}
+
+func TestBootWithTwoEnabled(t *testing.T) {
+	bubble(t, func(h *host) {
+		h.booted = 0
+		h.current = []byte(`{"myapp":"` + v1 + `"}`)
+		h.systemctl("enable", v1, v2)
+		h.start(v1, app{readyAfter: 20 * time.Second}) // slower, but it was current
+		h.start(v2, app{})
+		h.run()
+		time.Sleep(10 * time.Second)
+		h.went()
+		h.serves("myapp", v1)
+		h.deployed(v1, v2)
+		h.went("myapp-v1-1")
+		if !h.enabled[v1] || h.enabled[v2] {
+			t.Errorf("enabled: %v", h.enabled)
+		}
+		h.booted = h.now()
+		h.start(v2, app{})
+		h.deployed(v2, v1)
+	})
+}
+
+func TestBootWithTheOtherLater(t *testing.T) {
+	bubble(t, func(h *host) {
+		h.booted = 0
+		h.current = []byte(`{"myapp":"` + v1 + `"}`)
+		h.systemctl("enable", v1, v2)
+		h.start(v1, app{})
+		h.start(v2, app{readyAfter: 20 * time.Second})
+		h.run()
+		h.serves("myapp", v1)
+		h.is(v2, "active")
+		h.deployed(v1, v2)
+		h.went("myapp-v1-1")
+	})
+}
+
+func TestDeployDuringBoot(t *testing.T) {
+	bubble(t, func(h *host) {
+		h.booted = 0
+		h.current = []byte(`{"myapp":"` + v1 + `"}`)
+		h.systemctl("enable", v1)
+		h.start(v1, app{})
+		h.run()
+		h.serves("myapp", v1)
+		h.start(v2, app{}) // by an operator: it is not enabled
+		h.deployed(v2, v1)
+		if h.enabled[v1] || !h.enabled[v2] {
+			t.Errorf("enabled: %v", h.enabled)
+		}
+	})
+}
+
+func TestBootWithOneThatFails(t *testing.T) {
+	bubble(t, func(h *host) {
+		h.booted = 0
+		h.current = []byte(`{"myapp":"` + v1 + `"}`)
+		h.start(v1, app{readyAfter: -10 * time.Second, restart: time.Second}) // for ever
+		h.start(v2, app{})
+		h.run()
+		time.Sleep(5 * time.Second)
+		h.went()
+		time.Sleep(6 * time.Second)
+		h.went("myapp-v2-1")
+	})
+}
+
+func TestListenIsEdited(t *testing.T) {
+	bubble(t, func(h *host) {
+		h.run()
+		h.start(v1, app{})
+		h.deployed(v1)
+		h.edit(v1, "[X-Switcheroo]\nListen=80\n")
+		time.Sleep(time.Second)
+		if got := h.kernel.families[1]["myapp"].Targets[0].Endpoint.Port; got != 80 {
+			t.Errorf("public port %d", got)
+		}
+		h.edit(v1, "[X-Switcheroo]\nLisen=8080\n")
+		h.stays(time.Minute)
+		h.edit(v1, "[X-Switcheroo]\nListen=80\nDrainSec=1h\n")
+		time.Sleep(time.Second)
+		if got := h.service("myapp").Current.Instance.Drain; got != time.Hour {
+			t.Errorf("DrainSec=%s", got)
+		}
+		h.went("myapp-v1-1")
+		h.stopped()
+	})
+}
+
+// A file that is broken when the daemon starts: what was valid before holds,
+// also for the next start of the unit.
+func TestBrokenFileOverARestart(t *testing.T) {
+	bubble(t, func(h *host) {
+		h.run()
+		h.start(v1, app{})
+		h.deployed(v1)
+		h.edit(v1, "[X-Switcheroo]\nLisen=443\n")
+		h.kill()
+		h.run()
+		h.systemctl("restart", v1)
+		time.Sleep(10 * time.Second)
+		h.went("myapp-v1-1", "myapp-v1-2")
+		if got := h.serving("myapp"); got != v1 {
+			t.Errorf("%q serves", got)
+		}
+	})
+}
+
+func TestSectionIsRemoved(t *testing.T) {
+	bubble(t, func(h *host) {
+		h.run()
+		h.start(v1, app{})
+		h.deployed(v1)
+		h.start(v2, app{})
+		h.serves("myapp", v2)
+		time.Sleep(time.Second)
+		h.edit(v2, "[Service]\n")
+		time.Sleep(time.Second)
+		if got := h.serving("myapp"); got != "" {
+			t.Errorf("the rules point at %q", got)
+		}
+		time.Sleep(time.Minute)
+		h.stopped(v1) // as had been begun
+		h.went("myapp-v1-1", "myapp-v2-1")
+		// And it can come back.
+		h.edit(v2, "[X-Switcheroo]\nListen=443\n")
+		h.deployed(v2)
+	})
+}
+
+// An old one whose section is gone is seen out all the same, and its end is
+// noticed, which no event tells.
+func TestSectionOfAnOldOneIsRemoved(t *testing.T) {
+	bubble(t, func(h *host) {
+		h.run()
+		h.start(v1, app{busy: 5 * time.Second})
+		h.deployed(v1)
+		h.start(v2, app{})
+		h.serves("myapp", v2)
+		time.Sleep(time.Second)
+		h.edit(v1, "[Service]\n")
+		h.units[v1].section = true
+		h.deployed(v2, v1)
+		h.stopped(v1)
+		calls := h.calls
+		time.Sleep(time.Hour)
+		if h.calls != calls {
+			t.Errorf("%d calls since", h.calls-calls)
+		}
+	})
+}
+
+func TestServiceIsRenamed(t *testing.T) {
+	bubble(t, func(h *host) {
+		h.run()
+		h.start(v1, app{busy: time.Minute})
+		h.deployed(v1)
+		h.start(v2, app{})
+		h.serves("myapp", v2)
+		h.mu.Lock()
+		for _, u := range []string{v1, v2} {
+			h.units[u].Files[0].Data = []byte("[X-Switcheroo]\nListen=443\nService=shop\n")
+		}
+		h.mu.Unlock()
+		h.reload()
+		h.serves("shop", v2)
+		h.serves("myapp", "")
+		h.is(v1, "inactive")
+		h.until("done", time.Minute, func() bool { return len(h.service("shop").Old) == 0 })
+		h.stopped(v1)
+		if services := h.saved().Services; len(services) != 1 {
+			t.Errorf("services: %v", services)
+		}
+	})
+}
+
+func TestTwoServicesClaimOnePort(t *testing.T) {
+	const other = "other@v1.service"
+	bubble(t, func(h *host) {
+		h.run()
+		h.start(v1, app{})
+		h.deployed(v1)
+		h.start(other, app{})
+		time.Sleep(time.Minute)
+		h.start(v2, app{})
+		h.deployed(v2, v1)
+		if h.serving("other") != "" || h.active(other) != "active" {
+			t.Error("the second got it, or was stopped")
+		}
+		if h.logged("configuration error", other, `service \"myapp\"`) != 1 {
+			t.Error("not told, or not once")
+		}
+		// The first gives it up.
+		h.edit(v2, "[X-Switcheroo]\nListen=80\n")
+		h.serves("other", other)
+		h.serves("myapp", v2)
+		if h.logged("configuration error mended", other) != 1 {
+			t.Error("not told that it is mended")
+		}
+	})
+}
+
+// A file that asks for another service's port loses nothing of what it has.
+func TestPortOfAnotherServiceIsAskedFor(t *testing.T) {
+	const other = "other@v1.service"
+	bubble(t, func(h *host) {
+		h.run()
+		h.start(v1, app{})
+		h.start(other, app{file: "Listen=80"})
+		h.serves("myapp", v1)
+		h.serves("other", other)
+		time.Sleep(time.Second)
+		h.edit(v1, "[X-Switcheroo]\nListen=80\n") // its name is the first of the alphabet
+		h.stays(time.Minute)
+		if h.serving("myapp") != v1 || h.serving("other") != other {
+			t.Error("moved")
+		}
+	})
+}
+
+func TestOperatorRestartsTheOldOneWhileItIsToBeStopped(t *testing.T) {
+	bubble(t, func(h *host) {
+		h.run()
+		h.start(v1, app{file: noStandby})
+		h.deployed(v1)
+		away := false
+		h.before = func(call string) error {
+			if away && strings.HasPrefix(call, "Stop ") {
+				return errAway
+			}
+			return nil
+		}
+		away = true
+		h.start(v2, app{file: noStandby})
+		h.serves("myapp", v2)
+		h.until("v1 is to be stopped", time.Minute, func() bool {
+			s := h.service("myapp")
+			return len(s.Old) == 1 && s.Old[0].Stopping
+		})
+		time.Sleep(10 * time.Second)
+		h.systemctl("restart", v1)
+		time.Sleep(time.Second)
+		away = false
+		h.deployed(v1, v2)
+		h.went("myapp-v1-1", "myapp-v2-1", "myapp-v1-2")
+		h.stopped(v2)
+		if slices.Contains(h.stops, v1) {
+			t.Error("the restarted one was stopped")
 		}
 	})
 }

@@ -117,7 +117,7 @@ var lives = map[string]struct {
 		h.serves("other", "other@v2.service")
 		h.is("other@v1.service", "inactive")
 		h.deployed(v2, v1)
-		h.until("nothing is left to do", time.Minute, func() bool { return h.old("other") == 0 })
+		h.until("nothing is left to do", time.Minute, func() bool { return len(h.service("other").Old) == 0 })
 	}},
 	"Listen= edited": {play: func(h *host) {
 		h.start(v1, app{})

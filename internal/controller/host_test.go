@@ -65,6 +65,9 @@ func bubble(t *testing.T, f func(*host)) {
 			h.kill()
 			cancel()
 			h.group.Wait()
+			if h.logged("does not settle") > 0 {
+				t.Error("a plan did not settle")
+			}
 			if t.Failed() {
 				t.Logf("log:\n%s", h.log.String())
 			}
