@@ -51,6 +51,8 @@ func serve(ctx context.Context, o options) error {
 	defer rules.close()
 
 	client := sysunit.New(sysunit.Options{Log: log})
+	defer client.Close()
+	templates := newTemplates(client, log)
 	note := newNotifier(log)
 	monitor := drain.New(log)
 	ctl := controller.New(controller.Options{
@@ -68,7 +70,8 @@ func serve(ctx context.Context, o options) error {
 	fromSystemd := make(chan sysunit.Event)
 	toController := make(chan controller.Event, 64)
 	g.Go(func() error { return client.Run(ctx, fromSystemd) })
-	g.Go(func() error { return translate(ctx, fromSystemd, toController) })
+	g.Go(func() error { return translate(ctx, fromSystemd, toController, templates.changed) })
+	g.Go(func() error { return templates.run(ctx) })
 	g.Go(func() error { return ctl.Run(ctx, toController) })
 	g.Go(func() error { return rules.watch(ctx, ctl.RulesChanged) })
 	g.Go(func() error { return note.watchdog(ctx, ctl.Ping) })

@@ -71,8 +71,9 @@ func fromStatus(s sysunit.Status) controller.Unit {
 	return u
 }
 
-// translate hands systemd's news to the controller until ctx ends.
-func translate(ctx context.Context, from <-chan sysunit.Event, to chan<- controller.Event) error {
+// translate hands systemd's news to the controller until ctx ends. It calls
+// reloaded when all of it was read anew.
+func translate(ctx context.Context, from <-chan sysunit.Event, to chan<- controller.Event, reloaded func()) error {
 	for {
 		var out controller.Event
 		select {
@@ -81,6 +82,7 @@ func translate(ctx context.Context, from <-chan sysunit.Event, to chan<- control
 		case e := <-from:
 			switch e.Kind {
 			case sysunit.Resync:
+				reloaded()
 				out.Kind = controller.Resync
 				for _, s := range e.Units {
 					out.Units = append(out.Units, fromStatus(s))

@@ -39,6 +39,16 @@ func TestMistakeKeepsWhatWas(t *testing.T) {
 	s.deploy("v2")
 }
 
+// A mistake in a template shows before anything of it is started.
+func TestMistakeInATemplate(t *testing.T) {
+	t.Parallel()
+	s := set(t, map[string]string{"/etc/systemd/system/other@.service": strings.Replace(template, "Listen=8080", "Listen=808000", 1)})
+	s.log("configuration error", "other@.service:14", "808000")
+	s.write(map[string]string{"/etc/systemd/system/third@.service": strings.Replace(template, "Listen=8080", "Listen=8080\nScope=everywhere", 1)})
+	s.systemctl("daemon-reload")
+	s.log("configuration error", "third@.service:15", "everywhere")
+}
+
 func TestSectionIsRemoved(t *testing.T) {
 	t.Parallel()
 	s := set(t)
