@@ -99,7 +99,7 @@ finish its connections, and stops it. It is started by switcherood.service.`,
 	f := cmd.Flags()
 	f.SortFlags = false
 	f.StringVar(&o.config, "config", o.config, "read the daemon's settings from `FILE` and FILE.d/*.conf")
-	f.StringVar(&o.logLevel, "log-level", "", "debug, info, warning or error, before LogLevel= of the settings")
-	f.BoolVar(&cleanup, "cleanup", false, "remove every rule of ours from the kernel, and exit")
+	f.StringVar(&o.logLevel, "log-level", "", "log `LEVEL`: debug, info, warning or error; overrides LogLevel=")
+	f.BoolVar(&cleanup, "cleanup", false, "remove every rule of switcherood from the kernel, and exit")
 	return cmd
 }

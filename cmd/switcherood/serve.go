@@ -112,6 +112,9 @@ func readSettings(o options, log *slog.Logger) (config.Daemon, error) {
 	} else if err != nil {
 		return config.Daemon{}, err
 	}
+	if settings.MetricsListen != "" {
+		log.Warn("MetricsListen= has no effect in this version: metrics are not served yet", "value", settings.MetricsListen)
+	}
 	if o.logLevel != "" {
 		if settings.LogLevel, err = config.ParseLogLevel(o.logLevel); err != nil {
 			return config.Daemon{}, usageError{fmt.Errorf("--log-level: %w", err)}
