@@ -84,10 +84,16 @@ func (b *Backend) apply(ctx context.Context, t *tool, want nat.Rules) (nat.Chang
 		Changed:  res.writes > 0,
 		Repaired: res.writes > 0 && known && !res.found.equal(last),
 	}
-	if err == nil {
-		b.last[t.family], b.seen[t.family] = res.left, res.print
+	if err != nil {
+		return change, err
 	}
-	return change, err
+	b.last[t.family], b.seen[t.family] = res.left, res.print
+	for chain, rule := range res.left.pinned {
+		if _, wanted := l[chain]; change.Changed && !wanted && len(res.left.chains[chain]) == 0 {
+			b.log.Warn("an old chain stays, empty: somebody else's rule leads to it", "chain", chain, "rule", rule)
+		}
+	}
+	return change, nil
 }
 
 // settlement is what settle met and did.

@@ -290,16 +290,23 @@ func TestApplyTableOfNFT(t *testing.T) {
 // works all the same, and Remove says what it could not take away.
 func TestApplyPinnedChain(t *testing.T) {
 	eachVariant(t, func(t *testing.T, v Variant) {
-		b := newBackend(t, v)
+		var log strings.Builder
+		b, err := New(t.Context(), Options{Log: textLog(&log), Variant: v})
+		if err != nil {
+			t.Fatal(err)
+		}
 		mustApply(t, b, web(v1, 8443))
 		ipt(t, v, nat.IPv4, "-t nat -N FOO")
 		ipt(t, v, nat.IPv4, "-t nat -A FOO -j "+web1)
 		mustApply(t, b, web(v2, 8444))
+		if got := strings.Count(log.String(), "rule=\"-A FOO -j "+web1); got != 1 {
+			t.Errorf("said %d times:\n%s", got, log.String())
+		}
 		if change := mustApply(t, b, web(v2, 8444)); change.Changed {
 			t.Error("the pinned chain is written to again and again")
 		}
 		checkInstalled(t, b, nat.Rules{Redirects: []nat.Redirect{web(v2, 8444)}})
-		err := b.Remove(testContext(t))
+		err = b.Remove(testContext(t))
 		if err == nil || !strings.Contains(err.Error(), "-A FOO -j "+web1) {
 			t.Errorf("got %v, want the rule named", err)
 		}
@@ -457,8 +464,12 @@ func TestNewLoadsNoLegacyTable(t *testing.T) {
 	}
 	n := newBackend(t, NFT)
 	mustApply(t, n, web(v1, 8443))
+	before := command(t, "nft", "list", "ruleset")
 	if _, err := n.Foreign(testContext(t), []nat.Redirect{web(v1, 8443)}); err != nil {
 		t.Error(err)
+	}
+	if d := cmp.Diff(before, command(t, "nft", "list", "ruleset")); d != "" {
+		t.Errorf("Foreign wrote: %s", d)
 	}
 	if err := n.Remove(testContext(t)); err != nil {
 		t.Error(err)

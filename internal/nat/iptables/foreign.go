@@ -42,6 +42,12 @@ func (b *Backend) Foreign(ctx context.Context, redirects []nat.Redirect) ([]nat.
 			}
 		}
 	}
+	if err := s.nftables(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil, err
+		}
+		b.log.Warn("cannot look into a firewall", "err", err)
+	}
 	return s.sorted(), nil
 }
 
@@ -181,7 +187,7 @@ func (s *survey) nat(set *foreignTable, b base, t *tool) error {
 	}
 	var all []found
 	for _, c := range s.connections(t.family, b.scope == nat.Localhost) {
-		w := natWalk{set: set, endpoint: c.endpoint, packet: c.before, hook: b.name, fix: fix}
+		w := natWalk{set: set, endpoint: c.endpoint, packet: c.before, reached: yes, hook: b.name, fix: fix}
 		if err := w.run(b.builtin); err != nil {
 			return err
 		}

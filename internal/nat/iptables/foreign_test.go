@@ -266,3 +266,141 @@ func tryReach(server, client *host, f nat.Family, want reach) (got reach) {
 	all.Wait()
 	return got
 }
+
+// TestForeignNAT: rules that translate the public port before ours can.
+func TestForeignNAT(t *testing.T) {
+	const mine = "-t nat -I PREROUTING 1 "
+	tests := map[string]struct {
+		rules []string
+		taken bool   // a client's connection in fact
+		want  string // the finding's rule; "" if there is none
+		says  string
+	}{
+		"redirects our port":       {[]string{mine + "-p tcp --dport 443 -j REDIRECT --to-ports 9999"}, true, "-A PREROUTING -p tcp -m tcp --dport 443 -j REDIRECT --to-ports 9999", "takes"},
+		"redirects a range":        {[]string{mine + "-p tcp --dport 400:500 -j REDIRECT --to-ports 9999"}, true, "-A PREROUTING -p tcp -m tcp --dport 400:500 -j REDIRECT --to-ports 9999", "takes"},
+		"one interface":            {[]string{mine + "-i wire -p tcp -m multiport --dports 80,443 -j REDIRECT --to-ports 9999"}, true, "-A PREROUTING -i wire -p tcp -m multiport --dports 80,443 -j REDIRECT --to-ports 9999", "may take"},
+		"one client":               {[]string{mine + "-s 192.0.2.2 -p tcp -j ACCEPT"}, true, "-A PREROUTING -s 192.0.2.2/32 -p tcp -j ACCEPT", "may take"},
+		"returns from the chain":   {[]string{mine + "-p tcp --dport 443 -j RETURN"}, true, "-A PREROUTING -p tcp -m tcp --dport 443 -j RETURN", "takes"},
+		"in a chain":               {[]string{"-t nat -N FOO", "-t nat -A FOO -p udp -j RETURN", "-t nat -A FOO -d 192.0.2.1 -p tcp -j DNAT --to-destination 192.0.2.1:9999", mine + "-m addrtype --dst-type LOCAL -j FOO"}, true, "-A FOO -d 192.0.2.1/32 -p tcp -j DNAT --to-destination 192.0.2.1:9999", "may take"},
+		"returns from its chain":   {[]string{"-t nat -N FOO", "-t nat -A FOO -p tcp -j RETURN", "-t nat -A FOO -j ACCEPT", mine + "-j FOO"}, false, "", ""},
+		"another port":             {[]string{mine + "-p tcp --dport 80 -j REDIRECT --to-ports 9999"}, false, "", ""},
+		"another address":          {[]string{mine + "-d 198.51.100.9 -p tcp --dport 443 -j DNAT --to-destination 192.0.2.2:9999"}, false, "", ""},
+		"another protocol":         {[]string{mine + "-p udp --dport 443 -j REDIRECT --to-ports 9999"}, false, "", ""},
+		"a port and not another":   {[]string{mine + "-p tcp ! --dport 443 -j REDIRECT --to-ports 9999"}, false, "", ""},
+		"goes on":                  {[]string{mine + "-p tcp --dport 443 -j LOG"}, false, "", ""},
+		"behind our hook":          {[]string{"-t nat -A PREROUTING -p tcp --dport 443 -j REDIRECT --to-ports 9999"}, false, "", ""},
+		"of this host's own scope": {[]string{"-t nat -I OUTPUT 1 -p tcp --dport 443 -j ACCEPT"}, false, "-A OUTPUT -p tcp -m tcp --dport 443 -j ACCEPT", "takes"},
+	}
+	for _, v := range variants {
+		for name, tt := range tests {
+			t.Run(v.String()+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				_, client := newHosts(t)
+				serve(t, 61001, "ours")
+				b := newBackend(t, v)
+				rd := web(v1, 61001)
+				mustApply(t, b, rd)
+				for _, rule := range tt.rules {
+					ipt(t, v, nat.IPv4, rule)
+				}
+				taken := func() bool {
+					word, _ := client.ask(netip.AddrPortFrom(serverAddr[nat.IPv4], 443))
+					return word != "ours"
+				}
+				if got := taken(); got != tt.taken {
+					t.Errorf("taken: %v, want %v", got, tt.taken)
+				}
+				found := foreign(t, b, rd)
+				if tt.want == "" {
+					if len(found) != 0 {
+						t.Errorf("found %+v", found)
+					}
+					return
+				}
+				if len(found) != 1 || found[0].Kind != nat.Taken || found[0].Family != nat.IPv4 ||
+					found[0].Rule != b.tools[0].name+" -t nat: "+tt.want || !strings.Contains(found[0].Message, tt.says) {
+					t.Fatalf("found %+v, want %q", found, tt.want)
+				}
+				// The fix is a second hook ahead of all; Apply leaves that one.
+				command(t, "sh", "-c", found[0].Fix)
+				mustApply(t, b, rd)
+				if taken() {
+					t.Error("still taken")
+				}
+				if found := foreign(t, b, rd); len(found) != 0 {
+					t.Errorf("after the fix: %+v", found)
+				}
+				if !strings.Contains(ipt(t, v, nat.IPv4, "-t nat -S"), tt.want) {
+					t.Error("the foreign rule is gone")
+				}
+			})
+		}
+	}
+}
+
+// TestForeignOtherVariant: rules of the iptables that we do not write with.
+func TestForeignOtherVariant(t *testing.T) {
+	eachVariant(t, func(t *testing.T, v Variant) {
+		ipt(t, v.other(), nat.IPv6, "-t nat -A PREROUTING -p tcp --dport 443 -j REDIRECT --to-ports 9999")
+		ipt(t, v.other(), nat.IPv4, "-A INPUT -p tcp --dport 443 -j DROP")
+		b := newBackend(t, v)
+		rd := web(v1, 61001)
+		mustApply(t, b, rd)
+		name4, name6 := v.other().command(nat.IPv4), v.other().command(nat.IPv6)
+		if v.other() == NFT {
+			name4, name6 = "iptables", "ip6tables" // as on this machine
+		}
+		want := []string{
+			"void-drop | " + name4 + " -t filter: -A INPUT -p tcp -m tcp --dport 443 -j DROP | " + name4 + " -I INPUT -p tcp -m conntrack --ctstate DNAT --ctorigdstport 443 -j DROP",
+			"taken | " + name6 + " -t nat: -A PREROUTING -p tcp -m tcp --dport 443 -j REDIRECT --to-ports 9999 | ",
+		}
+		if d := cmp.Diff(want, summaries(foreign(t, b, rd))); d != "" {
+			t.Error(d)
+		}
+	})
+}
+
+// TestForeignFixesInOrder: several rules of one chain, several endpoints.
+func TestForeignFixesInOrder(t *testing.T) {
+	newNetns(t)
+	for _, rule := range []string{
+		"-A INPUT -p tcp -m multiport --dports 80,443 -s 192.0.2.0/24 -j ACCEPT",
+		"-A INPUT -p tcp --dport 80 -j REJECT",
+		"-A INPUT -p tcp --dport 443 -j DROP",
+	} {
+		ipt(t, NFT, nat.IPv4, rule)
+	}
+	b := newBackend(t, NFT)
+	rd := web(v1, 61001)
+	rd.Targets = append(rd.Targets, target("", 80, 61002, nat.DualStack))
+	mustApply(t, b, rd)
+	for _, f := range foreign(t, b, rd) {
+		command(t, "sh", "-c", f.Fix)
+	}
+	want := `-P INPUT ACCEPT
+-A INPUT -s 192.0.2.0/24 -p tcp -m conntrack --ctstate DNAT --ctorigdstport 80 -j ACCEPT
+-A INPUT -s 192.0.2.0/24 -p tcp -m conntrack --ctstate DNAT --ctorigdstport 443 -j ACCEPT
+-A INPUT -s 192.0.2.0/24 -p tcp -m multiport --dports 80,443 -j ACCEPT
+-A INPUT -p tcp -m conntrack --ctstate DNAT --ctorigdstport 80 -j REJECT --reject-with icmp-port-unreachable
+-A INPUT -p tcp -m tcp --dport 80 -j REJECT --reject-with icmp-port-unreachable
+-A INPUT -p tcp -m conntrack --ctstate DNAT --ctorigdstport 443 -j DROP
+-A INPUT -p tcp -m tcp --dport 443 -j DROP
+`
+	if d := cmp.Diff(want, ipt(t, NFT, nat.IPv4, "-S INPUT")); d != "" {
+		t.Error(d)
+	}
+	if found := foreign(t, b, rd); len(found) != 0 {
+		t.Errorf("after the fixes: %+v", found)
+	}
+}
+
+// TestForeignAdopted: a public port that is its own private port is not
+// translated, so that no rule is void.
+func TestForeignAdopted(t *testing.T) {
+	newNetns(t)
+	ipt(t, NFT, nat.IPv4, "-A INPUT -p tcp --dport 443 -j DROP")
+	b := newBackend(t, NFT)
+	if found := foreign(t, b, web(v1, 443)); len(found) != 0 {
+		t.Errorf("found %+v", found)
+	}
+}

@@ -27,8 +27,8 @@ type option struct {
 	args []string
 }
 
-// parseForeign reads a rule as iptables prints it after "-A CHAIN ". It takes
-// whatever it is given; what it does not know, it keeps.
+// parseForeign reads a rule as iptables prints it after "-A CHAIN ". What it
+// does not know, it keeps.
 func parseForeign(spec string) (foreignRule, bool) {
 	words, err := split(spec)
 	if err != nil {
@@ -42,6 +42,9 @@ func parseForeign(spec string) (foreignRule, bool) {
 		}
 		name := words[0]
 		if name == "-j" || name == "-g" {
+			if not {
+				return foreignRule{}, false
+			}
 			r.target = words
 			r.do, r.chain = verdictOf(words)
 			return r, true

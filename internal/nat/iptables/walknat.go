@@ -12,13 +12,14 @@ type natWalk struct {
 	set      ruleset
 	endpoint nat.Endpoint
 	packet   packet
+	reached  truth  // how sure the packet gets to the base chain
 	hook     string // the chain of ours that ends the walk, "" if there is none
 	fix      remedy
 	findings []found
 }
 
 func (w *natWalk) run(base string) error {
-	_, err := w.walk(base, yes, 0)
+	_, err := w.walk(base, w.reached, 0)
 	return err
 }
 
