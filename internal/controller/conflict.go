@@ -14,7 +14,12 @@ import (
 func (s *settings) effective(state *State, units map[string]Unit) map[string]*config.Instance {
 	var held, wanted []*config.Instance
 	for _, name := range sortedKeys(state.Services) {
-		if cur := state.Services[name].serving(); cur != nil {
+		cur := state.Services[name].serving()
+		if cur == nil {
+			continue
+		}
+		// One that belongs to another service now is about to give it up.
+		if in := s.valid[cur.Unit]; in == nil || in.Service == name {
 			held = append(held, &cur.Instance)
 		}
 	}
@@ -71,19 +76,21 @@ func refusals(held, wanted []*config.Instance) (map[*config.Instance]bool, []con
 	return refused, conflicts
 }
 
-// tellConflicts logs each conflict once while it lasts.
+// tellConflicts logs each conflict once while it lasts, whichever unit of the
+// other service it is that has the endpoint.
 func (s *settings) tellConflicts(conflicts []config.Conflict) {
 	now := map[string][]string{}
 	for _, c := range conflicts {
-		now[c.Refused.Unit] = append(now[c.Refused.Unit], c.Err().Error())
+		unit, what := c.Refused.Unit, c.Listen.String()+" of "+c.Holder.Service
+		now[unit] = append(now[unit], what)
+		if !slices.Contains(s.clash[unit], what) {
+			s.log.Error("configuration error", "unit", unit, "error", c.Err())
+		}
 	}
 	for _, unit := range sortedKeys(s.clash) {
 		if s.valid[unit] != nil && now[unit] == nil {
-			s.news(unit, s.clash[unit], nil)
+			s.log.Info("configuration error mended", "unit", unit)
 		}
-	}
-	for _, unit := range sortedKeys(now) {
-		s.news(unit, s.clash[unit], now[unit])
 	}
 	s.clash = now
 }

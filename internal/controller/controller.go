@@ -116,13 +116,15 @@ func (c *Controller) Run(ctx context.Context, events <-chan Event) error {
 			continue
 		case <-timer.C:
 		}
-		next := c.retry.at
+		var next time.Duration
 		if c.synced || c.sync(ctx) {
 			next = c.turn(ctx)
 			if c.Ready != nil && ctx.Err() == nil {
 				c.Ready()
 				c.Ready = nil
 			}
+		} else {
+			next = c.retry.at
 		}
 		timer.Stop()
 		if next > 0 {

@@ -144,7 +144,8 @@ func TestKilledAnywhere(t *testing.T) {
 				h.watchRules(time.Second)
 				life.play(h)
 				time.Sleep(time.Minute)
-				want, calls, applies = h.summary(), h.calls, h.kernel.applies
+				want = h.summary()
+				h.do(func() { calls, applies = h.calls, h.kernel.applies })
 			})
 			if calls < 5 || applies < 1 {
 				t.Fatalf("only %d calls", calls)
@@ -160,7 +161,7 @@ func TestKilledAnywhere(t *testing.T) {
 						if diff := cmp.Diff(strings.Split(want, "\n"), strings.Split(h.summary(), "\n")); diff != "" {
 							t.Errorf("ends differently (-undisturbed +killed):\n%s", diff)
 						}
-						if path := h.kernel.path["myapp"]; !life.flips && returns(path) {
+						if path := h.path(); !life.flips && returns(path) {
 							t.Errorf("the traffic went back and forth: %v", path)
 						}
 					})
@@ -169,8 +170,8 @@ func TestKilledAnywhere(t *testing.T) {
 			for n := 1; n <= calls; n++ {
 				check(fmt.Sprint("call ", n), func(h *host) {
 					h.before = func(call string) error {
-						if h.calls == n {
-							fmt.Fprintf(&h.log, "killed before %s\n", call)
+						if h.count() == n {
+							h.do(func() { fmt.Fprintf(&h.log, "killed before %s\n", call) })
 							h.die()
 						}
 						return nil
@@ -179,11 +180,14 @@ func TestKilledAnywhere(t *testing.T) {
 			}
 			for n := 1; n <= applies; n++ {
 				check(fmt.Sprint("between families ", n), func(h *host) {
-					h.kernel.between = func() {
+					h.kernel.between = func() error {
 						if h.kernel.applies == n {
 							h.kernel.applies++
-							h.die()
+							h.daemon.dead = true
+							h.daemon.cancel()
+							return errDead
 						}
+						return nil
 					}
 				})
 			}

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -49,7 +50,7 @@ type daemon struct {
 	events chan Event
 	cancel context.CancelFunc
 	done   chan struct{}
-	ready  bool
+	ready  atomic.Bool
 	dead   bool
 }
 
@@ -85,7 +86,7 @@ func (h *host) run() *daemon {
 	d := &daemon{host: h, events: make(chan Event, 10000), cancel: cancel, done: make(chan struct{})}
 	d.Controller = New(Options{Units: d, Router: d, Sockets: d, Prober: d, Store: d, Now: h.now,
 		Log:   slog.New(slog.NewTextHandler(logWriter{h}, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Ready: func() { d.ready = true }})
+		Ready: func() { d.ready.Store(true) }})
 	h.mu.Lock()
 	h.daemon = d
 	h.resync()
@@ -140,6 +141,13 @@ func (d *daemon) enter(ctx context.Context, call string, takes time.Duration) er
 		return errDead
 	}
 	return err
+}
+
+// do runs f with mu held.
+func (h *host) do(f func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	f()
 }
 
 // die is for a call's hook: the daemon ends there and then.

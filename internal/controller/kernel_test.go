@@ -20,7 +20,7 @@ type kernel struct {
 	lockedBy *daemon
 	applies  int
 	path     map[string][]string // activations that a service has pointed at in IPv4, in order
-	between  func()              // is called between the two commits, without mu
+	between  func() error        // is called between the two commits
 }
 
 type installed struct {
@@ -100,14 +100,8 @@ func (d *daemon) Apply(ctx context.Context, want nat.Rules) (nat.Change, error) 
 	var change nat.Change
 	for i, family := range []nat.Family{nat.IPv4, nat.IPv6} {
 		if i == 1 && k.between != nil {
-			d.mu.Unlock()
-			k.between()
-			d.mu.Lock()
-			if d.dead {
-				return nat.Change{}, errDead
-			}
-			if ctx.Err() != nil {
-				return nat.Change{}, ctx.Err()
+			if err := k.between(); err != nil {
+				return nat.Change{}, err
 			}
 		}
 		next := map[string]installed{}
@@ -255,6 +249,9 @@ func (d *daemon) SaveCurrent(m map[string]string) error {
 	d.host.current = b
 	return err
 }
+
+// errIgnore has a call do nothing and succeed.
+var errIgnore = errors.New("nothing done")
 
 var errAway = errors.New("Message recipient disconnected")
 

@@ -44,8 +44,9 @@ func (c *Controller) see(u Unit) {
 	was := c.world.Units[u.Name]
 	c.world.Units[u.Name] = u
 	c.settings.read(u, c.world.State)
-	crashed := u.Active == "failed" || u.autoRestart() && u.Restarts == 0
-	if crashed && u.ReadyAt < u.StartedAt && !(was.ended() && was.Invocation == u.Invocation) {
+	// Told once: systemd may go on trying.
+	fails := (u.Active == "failed" || u.autoRestart()) && u.ReadyAt < u.StartedAt && u.Restarts == 0
+	if fails && !(was.ended() && was.Invocation == u.Invocation) {
 		if in := c.settings.valid[u.Name]; in != nil {
 			c.Log.Warn("not ready, and not switched to", "service", in.Service, "unit", u.Name,
 				"result", u.Result, "current", c.currentUnit(in.Service))

@@ -68,15 +68,17 @@ func (c *Controller) find(ctx context.Context, a prepare) ([]nat.Target, []Liste
 		scope = Unit{} // anybody may listen for it: a socket unit, a container's proxy
 	}
 	var last []Listener
+	var reason error // why not yet
 	since := c.Now()
 	for {
 		ls, err := c.Units.Listeners(ctx, scope)
-		if err != nil {
-			err = fmt.Errorf("its listening sockets could not be read: %w", err)
-			since = c.Now()
-		} else {
+		switch {
+		case err != nil && ctx.Err() != nil: // said already
+		case err != nil:
+			reason, since = fmt.Errorf("its listening sockets could not be read: %w", err), c.Now()
+		default:
 			var targets []nat.Target
-			targets, err = cover(&a.Instance, ls)
+			targets, reason = cover(&a.Instance, ls)
 			if ls = slices.Clone(ls); a.Instance.Ports != nil {
 				ls = on(ls, a.Instance.Ports)
 			}
@@ -86,17 +88,20 @@ func (c *Controller) find(ctx context.Context, a prepare) ([]nat.Target, []Liste
 			}
 			settled := c.Now()-since >= settle
 			switch {
-			case a.Unit.notifies() && (settled || !errors.As(err, new(noListener))):
-				return targets, ls, err
-			case settled && (err == nil || len(distinctPorts(ls)) >= distinctEndpoints(&a.Instance)):
-				return targets, ls, err
+			case a.Unit.notifies() && (settled || !errors.As(reason, new(noListener))):
+				return targets, ls, reason
+			case settled && (reason == nil || len(distinctPorts(ls)) >= distinctEndpoints(&a.Instance)):
+				return targets, ls, reason
 			}
 		}
-		if sleep(ctx, look) != nil {
-			if err == nil {
-				err = fmt.Errorf("the sockets that it listens on (%s) kept changing", list(last, 0))
+		if err := sleep(ctx, look); err != nil {
+			switch {
+			case reason != nil:
+				return nil, nil, reason
+			case last == nil:
+				return nil, nil, err
 			}
-			return nil, nil, err
+			return nil, nil, fmt.Errorf("the sockets that it listens on (%s) kept changing", list(last, 0))
 		}
 	}
 }

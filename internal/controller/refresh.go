@@ -11,10 +11,8 @@ func (c *Controller) refresh(ctx context.Context) (next time.Duration) {
 	next = c.verify(ctx)
 	w := &c.world
 	w.Now = c.Now()
+	c.rename()
 	w.Settings, w.Released = c.settings.effective(w.State, w.Units), c.settings.none
-	if c.rename() {
-		w.Settings = c.settings.effective(w.State, w.Units)
-	}
 	w.prune()
 	for t := range c.tasks {
 		if t.Kind == prepareTask && !c.exists(t.ID) {
@@ -35,15 +33,15 @@ func (c *Controller) exists(id string) bool {
 }
 
 // rename follows a Service= that was changed under a running current instance,
-// if the new name is free. It reports whether there was one.
-func (c *Controller) rename() (any bool) {
+// if the new name is free. One that is not is withdrawn from (disowned).
+func (c *Controller) rename() {
 	services := c.world.State.Services
 	for _, name := range sortedKeys(services) {
 		svc := services[name]
 		if svc.serving() == nil {
 			continue
 		}
-		in := c.world.Settings[svc.Current.Unit]
+		in := c.settings.valid[svc.Current.Unit]
 		if in == nil || in.Service == name {
 			continue
 		}
@@ -57,7 +55,6 @@ func (c *Controller) rename() (any bool) {
 		for _, o := range svc.Old {
 			o.Instance.Service = in.Service
 		}
-		c.dirty, c.unsaved, any = true, true, true
+		c.dirty, c.unsaved = true, true
 	}
-	return any
 }

@@ -72,23 +72,15 @@ func (s *settings) tell(unit string, err error) {
 	} else if err != nil {
 		now = append(now, err.Error())
 	}
-	s.told[unit] = s.news(unit, s.told[unit], now)
-	if now == nil {
-		delete(s.told, unit)
-	}
-}
-
-// news logs what is new in now, and when all is well again; it returns now.
-func (s *settings) news(unit string, before, now []string) []string {
 	for _, message := range now {
-		if !slices.Contains(before, message) {
+		if !slices.Contains(s.told[unit], message) {
 			s.log.Error("configuration error", "unit", unit, "error", message)
 		}
 	}
-	if len(before) > 0 && len(now) == 0 {
+	if len(now) == 0 && len(s.told[unit]) > 0 {
 		s.log.Info("configuration error mended", "unit", unit)
 	}
-	return now
+	s.told[unit] = now
 }
 
 func sameFiles(a, b []config.File) bool {

@@ -309,6 +309,9 @@ func (d *daemon) Listeners(ctx context.Context, u Unit) ([]Listener, error) {
 func (d *daemon) Stop(ctx context.Context, name string) error {
 	err := d.enter(ctx, "Stop "+name, time.Millisecond)
 	defer d.mu.Unlock()
+	if err == errIgnore {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
