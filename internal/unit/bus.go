@@ -113,7 +113,7 @@ func open(ctx context.Context, address string, private bool, greet func(context.
 	}
 	// Auth and Hello take no context.
 	stop := context.AfterFunc(ctx, func() { sock.Close() })
-	conn, err := dbus.NewConn(stream{bufio.NewReader(sock), sock},
+	conn, err := dbus.NewConn(stream{bufio.NewReaderSize(sock, 16<<10), sock},
 		dbus.WithSignalHandler(dbus.NewSequentialSignalHandler()))
 	if err != nil {
 		stop()

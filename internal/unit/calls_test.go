@@ -11,6 +11,7 @@ import (
 )
 
 func TestCalls(t *testing.T) {
+	t.Parallel()
 	install := "[Install]\nWantedBy=multi-user.target\n"
 	h := boot(t, map[string]string{
 		"web@.service":    template("Type=notify", "ExecStart=/app") + install,
@@ -100,25 +101,19 @@ func TestCalls(t *testing.T) {
 			t.Error("Enable of no file succeeded")
 		}
 	})
-
-	t.Run("boot", func(t *testing.T) {
-		at, err := c.BootFinished(ctx)
-		if err != nil || at <= 0 {
-			t.Errorf("BootFinished = %v, %v", at, err)
-		}
-	})
 }
 
 func TestCallsWithoutSystemd(t *testing.T) {
 	c := New(Options{Root: t.TempDir()})
 	defer c.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	const patience = 500 * time.Millisecond
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	start := time.Now()
 	if err := c.Stop(ctx, "web@1.service"); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "system_bus_socket") {
 		t.Errorf("Stop = %v, want both that time is up and what was tried", err)
 	}
-	if took := time.Since(start); took < 100*time.Millisecond || took > 3*time.Second {
+	if took := time.Since(start); took < patience || took > 10*time.Second {
 		t.Errorf("gave up after %v", took)
 	}
 	events := make(chan Event)

@@ -91,17 +91,22 @@ func (c *Client) open(ctx context.Context) (*bus, error) {
 // first time.
 func (c *Client) do(ctx context.Context, f func(*bus) error) error {
 	var wait backoff
-	for attempt := 0; ; attempt++ {
+	var last error
+	for {
 		err := c.try(ctx, f)
 		if !passing(err) {
 			return err
 		}
+		first := last == nil
+		if first || ctx.Err() == nil {
+			last = err
+		}
 		// A connection that ended since the last call is no trouble yet.
-		if attempt == 0 && ctx.Err() == nil {
+		if first && ctx.Err() == nil {
 			continue
 		}
-		if ctxErr := wait.sleep(ctx); ctxErr != nil {
-			return fmt.Errorf("%w (last: %w)", ctxErr, err)
+		if err := wait.sleep(ctx); err != nil {
+			return fmt.Errorf("%w (last: %w)", err, last)
 		}
 	}
 }

@@ -17,6 +17,7 @@ func paths(files []File) []string {
 }
 
 func TestWatchDropIns(t *testing.T) {
+	t.Parallel()
 	h := boot(t, map[string]string{
 		"a-b@.service":                     "[Service]\nExecStart=/bin/sleep 1000\n",
 		"a-b@.service.d/50-listen.conf":    "[X-Switcheroo]\nListen=443\n",
@@ -86,6 +87,7 @@ func TestWatchDropIns(t *testing.T) {
 }
 
 func TestWatchAlias(t *testing.T) {
+	t.Parallel()
 	h := boot(t, map[string]string{
 		"real.service": template("ExecStart=/bin/sleep 1000") + "[Install]\nAlias=nick.service\nWantedBy=multi-user.target\n",
 	})
@@ -116,6 +118,7 @@ func TestWatchAlias(t *testing.T) {
 // What an operator takes away from a running unit is its next start, not its
 // port.
 func TestWatchFileRemoved(t *testing.T) {
+	t.Parallel()
 	text := template("Type=notify", "ExecStart=/app")
 	h := boot(t, map[string]string{"gone@.service": text, "masked.service": text, "edited@.service": text})
 	w := watch(t, h)
@@ -154,6 +157,7 @@ func TestWatchFileRemoved(t *testing.T) {
 }
 
 func TestFileReader(t *testing.T) {
+	t.Parallel()
 	h := boot(t, nil)
 	sh(t, h, `mkdir /d && cd /d && echo hello >f && ln -s /d/f link && ln -s /dev/null mask && mkfifo fifo && mkdir dir &&
 		ln -s ../../../../../d/f up && head -c 5000000 /dev/zero >big`)

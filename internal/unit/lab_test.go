@@ -117,6 +117,9 @@ func watchInto(t *testing.T, h *host.Host, events chan Event) *watching {
 		if err := <-done; err != nil {
 			t.Errorf("Run = %v, want nil", err)
 		}
+		if strings.Contains(log.String(), "refuses") {
+			t.Error("a read was refused")
+		}
 		if t.Failed() {
 			t.Logf("watch log:\n%s", log)
 		}

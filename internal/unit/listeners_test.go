@@ -46,6 +46,7 @@ func listenersIn(t *testing.T, h *host.Host, controlGroup string) []sockdiag.Lis
 }
 
 func TestListeners(t *testing.T) {
+	t.Parallel()
 	app := func(listen string, lines ...string) string {
 		return template(append(lines, "Type=notify", "ExecStart=/app -listen "+listen)...)
 	}

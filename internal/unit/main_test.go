@@ -3,6 +3,7 @@ package unit
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"log"
 	"log/slog"
 	"os"
@@ -22,6 +23,8 @@ func TestMain(m *testing.M) {
 	switch os.Getenv(insideEnv) {
 	case "watch":
 		watchAndPrint()
+	case "boot":
+		printBootFinished()
 	case "connect":
 		connectPrivately()
 	default:
@@ -44,6 +47,17 @@ func connectPrivately() {
 		}
 		b.close()
 	}
+}
+
+// printBootFinished prints what BootFinished returns.
+func printBootFinished() {
+	c := New(Options{})
+	defer c.Close()
+	at, err := c.BootFinished(context.Background())
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(at)
 }
 
 // watchAndPrint prints each event as a line of JSON until SIGTERM.

@@ -36,6 +36,7 @@ func inside(t *testing.T, h *host.Host, mode string) *host.Cmd {
 
 // Without the bus everything goes through systemd's private socket.
 func TestPrivateSocket(t *testing.T) {
+	t.Parallel()
 	h := bootWithTests(t, map[string]string{"web@.service": template("Type=notify", "ExecStart=/app")})
 	if out, err := inside(t, h, "connect").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -115,8 +116,24 @@ func TestPrivateSocket(t *testing.T) {
 	}
 }
 
+func TestBootFinished(t *testing.T) {
+	t.Parallel()
+	h := bootWithTests(t, map[string]string{
+		"multi-user.target.d/probe.conf": "[Unit]\nWants=probe.service\n",
+		"probe.service": "[Unit]\nBefore=multi-user.target\n[Service]\nType=oneshot\nStandardOutput=file:/run/probed\n" +
+			"Environment=" + insideEnv + "=boot\nExecStart=/unit.test\n",
+	})
+	if while, err := h.ReadFile("/run/probed"); err != nil || while != "0s\n" {
+		t.Errorf("BootFinished while it boots = %s, %v", while, err)
+	}
+	if at, err := newClient(t, h, nil).BootFinished(t.Context()); err != nil || at <= 0 || at > monotonic() {
+		t.Errorf("BootFinished = %v, %v", at, err)
+	}
+}
+
 // Where no connection is possible for a while, the watch goes on when one is.
 func TestWatchConnectsLater(t *testing.T) {
+	t.Parallel()
 	h := boot(t, map[string]string{"web@.service": template("Type=notify", "ExecStart=/app")})
 	systemctl(t, h, "stop", "dbus.socket", "dbus.service")
 	log := &logBuffer{}

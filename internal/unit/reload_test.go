@@ -21,6 +21,7 @@ func texts(u Status) map[string]string {
 const webFile = "/etc/systemd/system/web@.service"
 
 func TestWatchReload(t *testing.T) {
+	t.Parallel()
 	text := template("Type=notify", "ExecStart=/app")
 	h := boot(t, map[string]string{"web@.service": text})
 	w := watch(t, h)
@@ -82,6 +83,7 @@ func TestWatchReload(t *testing.T) {
 
 // A unit that is loaded anew is read anew, reload or not.
 func TestWatchFilesOfNextStart(t *testing.T) {
+	t.Parallel()
 	text := template("Type=notify", "ExecStart=/app")
 	plain := "[Service]\nExecStart=/bin/sleep 1000\n"
 	h := boot(t, map[string]string{"web@.service": text, "bare@.service": plain})
@@ -101,6 +103,7 @@ func TestWatchFilesOfNextStart(t *testing.T) {
 }
 
 func TestWatchReexec(t *testing.T) {
+	t.Parallel()
 	h := boot(t, map[string]string{"web@.service": template("Type=notify", "ExecStart=/app")})
 	w := watch(t, h)
 	systemctl(t, h, "start", "web@1")
@@ -154,6 +157,7 @@ func TestWatchReexec(t *testing.T) {
 }
 
 func TestWatchBusRestart(t *testing.T) {
+	t.Parallel()
 	h := boot(t, map[string]string{"web@.service": template("Type=notify", "ExecStart=/app")})
 	w := watch(t, h)
 	systemctl(t, h, "start", "web@1")

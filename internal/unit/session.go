@@ -109,13 +109,11 @@ func (s *session) run(ctx context.Context) error {
 }
 
 // track returns what is known of a service, after noting that the signal
-// numbered at tells of it; nil if it does not carry the section.
+// numbered at tells of it; nil if it does not carry the section, or is new
+// while systemd reloads, which announces every unit and ends with a list.
 func (s *session) track(path dbus.ObjectPath, at dbus.Sequence) *tracked {
-	if s.others[path] {
-		return nil
-	}
 	t := s.units[path]
-	if t == nil {
+	if t == nil && !s.others[path] && !s.reloading {
 		t = &tracked{path: path, since: at}
 		s.units[path] = t
 	}

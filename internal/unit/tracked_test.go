@@ -300,6 +300,13 @@ func TestSessionSignals(t *testing.T) {
 			s.signal(managerSignal(8, "UnitNew", "web@1.service", webPath))
 			s.signal(managerSignal(9, "Reloading", false))
 		}, "changed failed; ", 0},
+		{"a reload, of which only the list tells what is new", func(s *session) {
+			s.signal(managerSignal(6, "Reloading", true))
+			s.signal(managerSignal(8, "UnitNew", "web@1.service", webPath))
+			s.signal(managerSignal(9, "JobNew", uint32(4), dbus.ObjectPath("/job"), "web@1.service"))
+			s.signal(changedSignal(unitIface, unitAt(10, "active", idA, 4)))
+			s.signal(managerSignal(11, "Reloading", false))
+		}, "", 0},
 		{"a job that comes and goes", func(s *session) {
 			s.loaded(loadedAt(5, "active", idA, 7, 0))
 			s.signal(managerSignal(8, "JobNew", uint32(4), dbus.ObjectPath("/job"), "web@1.service"))
@@ -326,7 +333,7 @@ func TestSessionSignals(t *testing.T) {
 		if told != test.told || asks != test.asks {
 			t.Errorf("%s: told %q and %d reads, want %q and %d", test.name, told, asks, test.told, test.asks)
 		}
-		if relist := test.name == "a reload"; s.reads.list != relist || s.reads.fresh != relist {
+		if relist := strings.HasPrefix(test.name, "a reload"); s.reads.list != relist || s.reads.fresh != relist {
 			t.Errorf("%s: a list is asked for: %v, fresh %v", test.name, s.reads.list, s.reads.fresh)
 		}
 	}
