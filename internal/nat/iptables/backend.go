@@ -29,6 +29,8 @@ type Backend struct {
 	variant Variant
 	wait    int
 	tools   []*tool // IPv4, then IPv6 if this host has it
+	// others are the other variant's tools, as far as this host has them.
+	others []*tool
 	// stale are the other variant's tools where that holds rules of ours, from
 	// before the host changed variants. They work until the next Apply.
 	stale []*tool
@@ -69,6 +71,7 @@ func New(ctx context.Context, opts Options) (*Backend, error) {
 	} else {
 		b.tools = append(b.tools, t6)
 	}
+	b.others = b.findOthers(ctx)
 	b.stale = b.findStale(ctx)
 	return b, nil
 }
@@ -86,14 +89,26 @@ func findIPv6(ctx context.Context, variant Variant, wait int) (*tool, error) {
 	return findTool(ctx, nat.IPv6, variant, wait)
 }
 
+func (b *Backend) findOthers(ctx context.Context) []*tool {
+	var tools []*tool
+	for _, family := range []nat.Family{nat.IPv4, nat.IPv6} {
+		t, err := findTool(ctx, family, b.variant.other(), b.wait)
+		if err == nil {
+			tools = append(tools, t)
+		} else if !errors.Is(err, errNoCommand) {
+			b.log.Warn("cannot use the other iptables", "variant", b.variant.other().String(), "err", err)
+		}
+	}
+	return tools
+}
+
 // findStale returns the tools of the other variant that show rules of ours.
 func (b *Backend) findStale(ctx context.Context) []*tool {
 	var stale []*tool
-	for _, t := range b.otherTools(ctx) {
+	for _, t := range b.others {
 		have, err := t.read(ctx)
-		var cmdErr *CommandError
 		switch {
-		case errors.As(err, &cmdErr) && cmdErr.unavailable():
+		case isUnavailable(err):
 		case err != nil:
 			b.log.Warn("cannot look for older rules of ours", "variant", t.variant.String(), "err", err)
 		case !have.empty():
@@ -101,23 +116,4 @@ func (b *Backend) findStale(ctx context.Context) []*tool {
 		}
 	}
 	return stale
-}
-
-// otherTools returns what this host has of the other variant. Legacy counts
-// only where its table is in use: to look at it would load it.
-func (b *Backend) otherTools(ctx context.Context) []*tool {
-	var tools []*tool
-	for _, family := range []nat.Family{nat.IPv4, nat.IPv6} {
-		other := b.variant.other()
-		if other == Legacy && !legacyTable(family, "nat") {
-			continue
-		}
-		t, err := findTool(ctx, family, other, b.wait)
-		if err == nil {
-			tools = append(tools, t)
-		} else if !errors.Is(err, errNoCommand) {
-			b.log.Warn("cannot use the other iptables", "variant", other.String(), "err", err)
-		}
-	}
-	return tools
 }

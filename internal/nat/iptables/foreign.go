@@ -29,7 +29,7 @@ func (b *Backend) Foreign(ctx context.Context, redirects []nat.Redirect) ([]nat.
 		return nil, err
 	}
 	s := survey{backend: b, redirects: redirects, local: local, read: map[string]bool{}}
-	for _, t := range append(slices.Clone(b.tools), b.foreignTools(ctx)...) {
+	for _, t := range slices.Concat(b.tools, b.others) {
 		for _, table := range []string{"nat", "filter"} {
 			if t.variant == Legacy && !legacyTable(t.family, table) {
 				continue // to list it would load it
@@ -49,20 +49,6 @@ func (b *Backend) Foreign(ctx context.Context, redirects []nat.Redirect) ([]nat.
 		b.log.Warn("cannot look into a firewall", "err", err)
 	}
 	return s.sorted(), nil
-}
-
-// foreignTools returns the other variant's tools.
-func (b *Backend) foreignTools(ctx context.Context) []*tool {
-	var tools []*tool
-	for _, family := range []nat.Family{nat.IPv4, nat.IPv6} {
-		t, err := findTool(ctx, family, b.variant.other(), b.wait)
-		if err == nil {
-			tools = append(tools, t)
-		} else if !errors.Is(err, errNoCommand) {
-			b.log.Warn("cannot use the other iptables", "variant", b.variant.other().String(), "err", err)
-		}
-	}
-	return tools
 }
 
 func localAddrs() ([]netip.Addr, error) {

@@ -14,7 +14,7 @@ import (
 // far as it can, and then returns all errors there were.
 func (b *Backend) Remove(ctx context.Context) error {
 	var errs []error
-	for _, t := range append(slices.Clone(b.tools), b.otherTools(ctx)...) {
+	for _, t := range slices.Concat(b.tools, b.others) {
 		res, err := b.settle(ctx, t, nil)
 		switch {
 		case isUnavailable(err):

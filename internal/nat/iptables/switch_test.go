@@ -69,27 +69,26 @@ func newHosts(t testing.TB) (server, client *host) {
 	}()
 	client = <-ready
 	t.Cleanup(func() { close(over) })
-	// The peer is sent to the other namespace by a descriptor of ours.
 	const mac, peerMAC = "02:00:00:00:00:01", "02:00:00:00:00:02"
-	command(t, "ip", "link", "add", "wire", "address", mac, "type", "veth", "peer", "name", "wire2", "address", peerMAC)
-	peer := fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), client.ns.Fd())
-	command(t, "ip", "link", "set", "wire2", "netns", peer)
-	command(t, "ip", "link", "set", "wire", "up")
 	bits := map[nat.Family]string{nat.IPv4: "/24", nat.IPv6: "/64"}
+	// The peer is sent to the other namespace by a descriptor of ours.
+	here := fmt.Sprintf("link add wire address %s type veth peer name wire2 address %s\n", mac, peerMAC) +
+		fmt.Sprintf("link set wire2 netns /proc/%d/fd/%d\n", os.Getpid(), client.ns.Fd()) +
+		"link set wire up\n"
+	there := "link set wire2 up\n"
 	// Neighbours are fixed: the firewalls of some tests drop all that is new,
 	// so also what IPv6 asks its neighbours.
 	for _, f := range families {
-		command(t, "ip", "addr", "add", serverAddr[f].String()+bits[f], "dev", "wire", "nodad")
-		command(t, "ip", "neigh", "add", clientAddr[f], "lladdr", peerMAC, "dev", "wire", "nud", "permanent")
-		command(t, "ip", "neigh", "add", strangerAddr[f], "lladdr", peerMAC, "dev", "wire", "nud", "permanent")
+		here += fmt.Sprintf("addr add %s%s dev wire nodad\n", serverAddr[f], bits[f]) +
+			fmt.Sprintf("neigh add %s lladdr %s dev wire nud permanent\n", clientAddr[f], peerMAC) +
+			fmt.Sprintf("neigh add %s lladdr %s dev wire nud permanent\n", strangerAddr[f], peerMAC)
+		there += fmt.Sprintf("addr add %s%s dev wire2 nodad\n", clientAddr[f], bits[f]) +
+			fmt.Sprintf("addr add %s%s dev wire2 nodad\n", strangerAddr[f], bits[f]) +
+			fmt.Sprintf("neigh add %s lladdr %s dev wire2 nud permanent\n", serverAddr[f], mac)
 	}
+	commandInput(t, here, "ip", "-batch", "-")
 	err := client.do(func() error {
-		command(t, "ip", "link", "set", "wire2", "up")
-		for _, f := range families {
-			command(t, "ip", "addr", "add", clientAddr[f]+bits[f], "dev", "wire2", "nodad")
-			command(t, "ip", "addr", "add", strangerAddr[f]+bits[f], "dev", "wire2", "nodad")
-			command(t, "ip", "neigh", "add", serverAddr[f].String(), "lladdr", mac, "dev", "wire2", "nud", "permanent")
-		}
+		commandInput(t, there, "ip", "-batch", "-")
 		return nil
 	})
 	if err != nil {
@@ -181,7 +180,7 @@ func TestSwitchLosesNothing(t *testing.T) {
 								return fmt.Errorf("to %v: %q", to, word)
 							}
 							// Leave some of the machine to the switches.
-							time.Sleep(4 * time.Millisecond)
+							time.Sleep(8 * time.Millisecond)
 						}
 						return nil
 					})

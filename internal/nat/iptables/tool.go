@@ -187,7 +187,8 @@ func (t *tool) write(ctx context.Context, script string) error {
 	// A wait that outlasts ctx would end in a kill, without a reason given.
 	wait := t.wait
 	if end, ok := ctx.Deadline(); ok {
-		wait = max(1, min(wait, int(time.Until(end).Seconds())))
+		const toSaySo = 500 * time.Millisecond
+		wait = max(1, min(wait, int((time.Until(end)-toSaySo).Seconds())))
 	}
 	timeout := commandTimeout + time.Duration(wait)*time.Second
 	if _, err := run(ctx, timeout, script, t.restore, "--noflush", "-w", strconv.Itoa(wait)); err != nil {
