@@ -106,7 +106,9 @@ func run(ctx context.Context, timeout time.Duration, stdin string, argv ...strin
 		}
 		return os.ErrProcessDone
 	}
-	cmd.WaitDelay = time.Second
+	// The output may be held by a process that left the group; but on a busy
+	// machine our own reading of it takes its time, too.
+	cmd.WaitDelay = 10 * time.Second
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	err := cmd.Run()

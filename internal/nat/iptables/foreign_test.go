@@ -1,6 +1,7 @@
 package iptables
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"strings"
@@ -202,7 +203,7 @@ func testFirewall(t *testing.T, v Variant, f nat.Family, tt firewallTest) {
 		if fi.Family != f || fi.Endpoint != rd.Targets[0].Endpoint || !strings.Contains(fi.Message, "443") {
 			t.Errorf("finding %+v", fi)
 		}
-		command(t, "sh", "-c", fi.Fix)
+		applyFix(t, fi)
 	}
 	if len(found) == 0 {
 		return
@@ -224,6 +225,19 @@ func foreign(t *testing.T, b *Backend, redirects ...nat.Redirect) []nat.Finding 
 		t.Fatal(err)
 	}
 	return found
+}
+
+// applyFix types in the fix, again if another test has the xtables lock.
+func applyFix(t *testing.T, f nat.Finding) {
+	t.Helper()
+	var err error
+	waitFor(t, "the xtables lock", func() bool {
+		_, err = run(t.Context(), commandTimeout, "", "sh", "-c", f.Fix)
+		return !errors.Is(err, ErrLockBusy)
+	})
+	if err != nil {
+		t.Errorf("fix %q: %v", f.Fix, err)
+	}
 }
 
 func summaries(found []nat.Finding) []string {
@@ -322,7 +336,7 @@ func TestForeignNAT(t *testing.T) {
 					t.Fatalf("found %+v, want %q", found, tt.want)
 				}
 				// The fix is a second hook ahead of all; Apply leaves that one.
-				command(t, "sh", "-c", found[0].Fix)
+				applyFix(t, found[0])
 				mustApply(t, b, rd)
 				if taken() {
 					t.Error("still taken")
@@ -375,7 +389,7 @@ func TestForeignFixesInOrder(t *testing.T) {
 	rd.Targets = append(rd.Targets, target("", 80, 61002, nat.DualStack))
 	mustApply(t, b, rd)
 	for _, f := range foreign(t, b, rd) {
-		command(t, "sh", "-c", f.Fix)
+		applyFix(t, f)
 	}
 	want := `-P INPUT ACCEPT
 -A INPUT -s 192.0.2.0/24 -p tcp -m conntrack --ctstate DNAT --ctorigdstport 80 -j ACCEPT

@@ -137,7 +137,7 @@ func TestForeignNFTables(t *testing.T) {
 				t.Errorf("findings: %s", d)
 			}
 			for _, f := range found {
-				command(t, "sh", "-c", f.Fix)
+				applyFix(t, f)
 			}
 			if len(found) == 0 {
 				return
