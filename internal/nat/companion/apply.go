@@ -18,6 +18,10 @@ func (t *Table) Apply(ctx context.Context, private, guarded []uint16) (nat.Chang
 	want := schema().with(sorted(private), sorted(guarded))
 	var change nat.Change
 	err := t.exchange(ctx, func(c *conn) error {
+		if t.move(c, want) {
+			change.Changed, t.placed = true, want
+			return nil
+		}
 		have, err := c.read()
 		if err != nil {
 			return err
@@ -39,6 +43,23 @@ func (t *Table) Apply(ctx context.Context, private, guarded []uint16) (nat.Chang
 		t.log.Warn("repaired the nftables table", "table", Name)
 	}
 	return change, nil
+}
+
+// move is Apply as a switch needs it, in a quarter of the time: all that changes
+// is which ports are ours, and all the rest is known, because nobody alters a
+// table but its owner. It reports whether it has done so; if not, for whatever
+// reason, what is there has to be looked at.
+func (t *Table) move(c *conn, want layout) (done bool) {
+	if !t.owner || !t.placed.sameShape(want) || t.placed.samePorts(want) {
+		return false
+	}
+	b := &batch{}
+	b.ports(t.placed, want)
+	if c.commit(b) != nil {
+		return false
+	}
+	sets, err := c.readSets()
+	return err == nil && (layout{sets: sets}).samePorts(want)
 }
 
 // altered says whether have is not what an Apply of this process left or, if

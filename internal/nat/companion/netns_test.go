@@ -24,7 +24,7 @@ type namespace struct {
 	path  string // of the namespace, for ip(8)
 }
 
-func newNamespace(t *testing.T) *namespace {
+func newNamespace(t testing.TB) *namespace {
 	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("needs root, for network namespaces and nftables")
@@ -64,7 +64,7 @@ func (n *namespace) try(name string, args ...string) (string, error) {
 	return string(out), err
 }
 
-func (n *namespace) run(t *testing.T, name string, args ...string) string {
+func (n *namespace) run(t testing.TB, name string, args ...string) string {
 	t.Helper()
 	out, err := n.try(name, args...)
 	if err != nil {
@@ -88,7 +88,7 @@ func (n *namespace) script(t *testing.T, rules string) {
 	}
 }
 
-func (n *namespace) open(t *testing.T, o Options) *Table {
+func (n *namespace) open(t testing.TB, o Options) *Table {
 	t.Helper()
 	var table *Table
 	var err error

@@ -68,6 +68,44 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// TestMove: of an owner's table only the ports are read back, and a mistake
+// about what it holds is found all the same.
+func TestMove(t *testing.T) {
+	n := newNamespace(t)
+	table := n.open(t, Options{})
+	apply(t, table, []uint16{61000, 61001}, []uint16{61000})
+	apply(t, table, []uint16{61001, 61002}, []uint16{61002})
+	if !table.Pinned() {
+		t.Log("no owner on this kernel: nothing is skipped")
+	}
+	for _, mistaken := range []layout{
+		table.placed.with(nil, nil),                            // adds what is there: no error
+		table.placed.with([]uint16{61005}, []uint16{61006}),    // deletes what is not there: an error
+		table.placed.with([]uint16{61001, 61002, 61003}, nil),  // both
+		{chains: table.placed.chains, sets: table.placed.sets}, // of timeouts it says nothing
+	} {
+		table.placed = mistaken
+		apply(t, table, []uint16{61003, 61004}, []uint16{61003})
+		got := state(t, table)
+		want := State{Exists: true, Owned: table.Pinned(), Intact: true, Private: []uint16{61003, 61004}, Guarded: []uint16{61003}}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+		apply(t, table, []uint16{61001, 61002}, []uint16{61002})
+	}
+}
+
+// BenchmarkApply is what a switch waits for: one port comes, one goes.
+func BenchmarkApply(b *testing.B) {
+	n := newNamespace(b)
+	table := n.open(b, Options{})
+	for i := uint16(0); b.Loop(); i++ {
+		if _, err := table.Apply(b.Context(), []uint16{61000 + i%2, 61002}, []uint16{61000 + i%2}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 func TestApply(t *testing.T) {
 	n := newNamespace(t)
 	table := n.open(t, Options{})
