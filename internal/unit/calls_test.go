@@ -107,9 +107,9 @@ func TestCallsWithoutSystemd(t *testing.T) {
 	c := New(Options{Root: t.TempDir()})
 	defer c.Close()
 	const patience = 500 * time.Millisecond
+	start := time.Now()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	start := time.Now()
 	if err := c.Stop(ctx, "web@1.service"); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "system_bus_socket") {
 		t.Errorf("Stop = %v, want both that time is up and what was tried", err)
 	}

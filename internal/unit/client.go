@@ -34,6 +34,7 @@ type Client struct {
 	private string
 	files   *fileReader
 	section string
+	memory  memory
 
 	// The connection of the calls; the channel is its lock.
 	calls  chan *bus
@@ -56,6 +57,7 @@ func New(o Options) *Client {
 	}
 	c := &Client{
 		log: o.Log, address: o.Address, private: o.Private, section: o.Section,
+		memory: memory{files: make(map[dbus.ObjectPath][]File)},
 		files:  &fileReader{root: o.Root, log: o.Log, troubles: make(map[string]string)},
 		calls:  make(chan *bus, 1),
 		resync: make(chan struct{}, 1),

@@ -133,8 +133,15 @@ func TestWatchFileRemoved(t *testing.T) {
 			if !ok || u.Active != "active" || len(u.Files) != 1 || string(u.Files[0].Data) != text {
 				t.Errorf("%s: %s: %+v", when, name, u)
 			}
+			if now, err := w.Status(t.Context(), name); err != nil || !cmp.Equal(now.Files, u.Files) {
+				t.Errorf("%s: Status(%s) = %+v, %v", when, name, now, err)
+			}
 		}
 	}
+	// Nor does an edit count before systemd has read it.
+	writeFile(t, h, "/etc/systemd/system/edited@.service", text+"# edited\n")
+	check("edited")
+	writeFile(t, h, "/etc/systemd/system/edited@.service", text)
 	sh(t, h, "cd /etc/systemd/system && rm gone@.service && mv masked.service /root && ln -s /dev/null masked.service")
 	w.Resync()
 	w.await("resync", func(e Event) bool { return e.Kind == Resync })

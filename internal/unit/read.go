@@ -40,14 +40,6 @@ type jobType struct {
 	name string
 }
 
-// known is what the watch knows of a unit that is to be read again.
-type known struct {
-	files []File
-	// stands says that files is what systemd has in memory: if it says that
-	// the files on disk are others by now, they are not read.
-	stands bool
-}
-
 // load reads a unit. old is the zero value for one that is new.
 func (r *reader) load(ctx context.Context, path dbus.ObjectPath, old known) (loaded, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
@@ -121,8 +113,9 @@ func (r *reader) texts(values map[string]dbus.Variant, old known) []File {
 }
 
 // loadAll subscribes to systemd's signals, lists the services that it has
-// loaded, and loads each. old is by path. at is the moment of the list.
-func (r *reader) loadAll(ctx context.Context, old map[dbus.ObjectPath]known) (units []loaded, at dbus.Sequence, err error) {
+// loaded, and loads each. at is the
+// moment of the list.
+func (r *reader) loadAll(ctx context.Context, old func(dbus.ObjectPath) known) (units []loaded, at dbus.Sequence, err error) {
 	// Again each time: systemd forgets subscribers when it leaves the bus.
 	sub := r.bus.call(ctx, r.bus.systemd(managerPath), managerIface+".Subscribe")
 	if sub.Err != nil && !isError(sub.Err, systemdName+".AlreadySubscribed") {
@@ -145,7 +138,7 @@ func (r *reader) loadAll(ctx context.Context, old map[dbus.ObjectPath]known) (un
 	group.SetLimit(8)
 	for i, u := range list {
 		group.Go(func() error {
-			l, err := r.load(ctx, u.Path, old[u.Path])
+			l, err := r.load(ctx, u.Path, old(u.Path))
 			if err != nil && !passing(err) {
 				// Of no use to anybody, and no reason to do without the others.
 				r.files.trouble(u.Name, "unit cannot be read", err)

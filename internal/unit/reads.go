@@ -68,7 +68,8 @@ func (s *session) nextRead(ctx context.Context) func() func() {
 }
 
 func (s *session) readList(ctx context.Context) func() func() {
-	fresh, old := s.reads.fresh, s.known(!s.reads.fresh)
+	fresh := s.reads.fresh
+	old := func(path dbus.ObjectPath) known { return s.memory.known(path, !fresh) }
 	s.reads.list, s.reads.fresh = false, false
 	s.reads.renewed = make(map[dbus.ObjectPath]bool)
 	return func() func() {
@@ -154,6 +155,7 @@ func (s *session) listed(units []loaded, at dbus.Sequence) {
 			s.ask(t)
 		}
 	}
+	s.memory.dropOthers(s.units)
 	s.reads.renewed = nil
 	s.reads.wait = backoff{}
 	s.ready, s.told = true, false
@@ -171,6 +173,7 @@ func (s *session) loaded(l loaded) {
 			s.units[l.path] = t
 		}
 		t.load(l)
+		s.memory.keep(l.path, l.files)
 		s.changed(t)
 	default:
 		if t != nil {

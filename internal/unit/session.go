@@ -34,10 +34,7 @@ type session struct {
 	// than a look here. systemd reads a unit's files again only after
 	// UnitRemoved or a reload.
 	others map[dbus.ObjectPath]bool
-	// old is what the connection before knew.
-	old map[dbus.ObjectPath]known
-
-	reads reads
+	reads  reads
 
 	notices []notice // to be delivered, in order
 	ready   bool     // units is complete
@@ -52,9 +49,9 @@ type notice struct {
 	gone string
 }
 
-func newSession(c *Client, b *bus, events chan<- Event, old map[dbus.ObjectPath]known) *session {
+func newSession(c *Client, b *bus, events chan<- Event) *session {
 	return &session{
-		Client: c, bus: b, events: events, old: old,
+		Client: c, bus: b, events: events,
 		reader:  reader{bus: b, files: c.files, section: c.section},
 		signals: make(chan *dbus.Signal, 16),
 		units:   make(map[dbus.ObjectPath]*tracked),
@@ -134,6 +131,7 @@ func (s *session) changed(t *tracked) {
 // drop forgets a unit.
 func (s *session) drop(t *tracked) {
 	delete(s.units, t.path)
+	s.memory.drop(t.path)
 	if t.told.Name != "" {
 		s.notices = append(s.notices, notice{gone: t.told.Name})
 	}
@@ -198,19 +196,4 @@ func (s *session) deliver(ctx context.Context, e Event) {
 	case s.events <- e:
 	case <-ctx.Done():
 	}
-}
-
-// known returns what a read of the units again has to know. stands is false
-// if systemd has read their files again, or is to be taken to have.
-func (s *session) known(stands bool) map[dbus.ObjectPath]known {
-	if !s.ready {
-		return s.old
-	}
-	all := make(map[dbus.ObjectPath]known)
-	for path, t := range s.units {
-		if t.carries {
-			all[path] = known{files: t.status.Files, stands: stands}
-		}
-	}
-	return all
 }

@@ -60,30 +60,41 @@ func (s *Status) ended() bool { return s.Active == "inactive" || s.Active == "fa
 func (c *Client) Status(ctx context.Context, name string) (Status, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	status := Status{Name: name, Active: "inactive", Sub: "dead"}
-	err := c.do(ctx, func(b *bus) error {
-		var path dbus.ObjectPath
-		err := b.call(ctx, b.systemd(managerPath), managerIface+".GetUnit", name).Store(&path)
-		if isError(err, noSuchUnit) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		r := reader{bus: b, files: c.files}
-		loaded, err := r.load(ctx, path, known{})
-		if err != nil {
-			return err
-		}
-		t := tracked{path: path}
-		t.load(loaded)
-		status = t.status
-		return nil
+	var status Status
+	err := c.do(ctx, func(b *bus) (err error) {
+		status, err = c.status(ctx, b, name)
+		return err
 	})
 	if err != nil {
 		return Status{}, fmt.Errorf("read unit %q: %w", name, err)
 	}
 	return status, nil
+}
+
+func (c *Client) status(ctx context.Context, b *bus, name string) (Status, error) {
+	r := reader{bus: b, files: c.files}
+	for {
+		var path dbus.ObjectPath
+		err := b.call(ctx, b.systemd(managerPath), managerIface+".GetUnit", name).Store(&path)
+		if isError(err, noSuchUnit) {
+			return Status{Name: name, Active: "inactive", Sub: "dead"}, nil
+		}
+		if err != nil {
+			return Status{}, err
+		}
+		l, err := r.load(ctx, path, c.memory.known(path, true))
+		if err != nil {
+			return Status{}, err
+		}
+		if l.job.id != 0 && l.job.name == "" {
+			// Its job is over by now, so the state is another one as well: a
+			// unit that is stopping would look as if it were not.
+			continue
+		}
+		t := tracked{path: path}
+		t.load(l)
+		return t.status, nil
+	}
 }
 
 // invocation returns an InvocationID as systemd prints it.

@@ -189,7 +189,7 @@ func TestInvocation(t *testing.T) {
 
 // offline is a session that is fed by hand: nothing is read.
 func offline() *session {
-	s := newSession(New(Options{}), &bus{private: true}, nil, nil)
+	s := newSession(New(Options{}), &bus{private: true}, nil)
 	s.ready, s.told = true, true
 	return s
 }

@@ -3,8 +3,6 @@ package unit
 import (
 	"context"
 	"fmt"
-
-	"github.com/godbus/dbus/v5"
 )
 
 // Run delivers events until ctx ends, which is no error. It connects again,
@@ -12,15 +10,13 @@ import (
 func (c *Client) Run(ctx context.Context, events chan<- Event) error {
 	var (
 		wait backoff
-		old  map[dbus.ObjectPath]known // what the connection before knew
 		down bool
 	)
 	for ctx.Err() == nil {
-		s, err := c.connect(ctx, events, old)
+		s, err := c.connect(ctx, events)
 		if err == nil {
 			err = s.run(ctx)
 			if s.ever {
-				old = s.known(true)
 				wait, down = backoff{}, false
 				s.deliver(ctx, Event{Kind: Lost})
 			}
@@ -48,12 +44,12 @@ func (c *Client) Resync() {
 }
 
 // connect opens a connection and asks for the signals.
-func (c *Client) connect(ctx context.Context, events chan<- Event, old map[dbus.ObjectPath]known) (*session, error) {
+func (c *Client) connect(ctx context.Context, events chan<- Event) (*session, error) {
 	b, err := c.open(ctx)
 	if err != nil {
 		return nil, err
 	}
-	s := newSession(c, b, events, old)
+	s := newSession(c, b, events)
 	if err := s.listen(ctx); err != nil {
 		b.close()
 		return nil, fmt.Errorf("watch systemd: %w", err)
