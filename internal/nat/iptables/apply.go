@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/switcheroo/switcheroo/internal/nat"
 )
@@ -22,13 +23,19 @@ func (b *Backend) Apply(ctx context.Context, want nat.Rules) (nat.Change, error)
 	if err := want.Validate(); err != nil {
 		return total, err
 	}
+	moved, err := b.move(ctx, want)
+	if err != nil {
+		return nat.Change{Changed: moved != 0}, err
+	}
 	for _, t := range slices.Clone(b.tools) {
-		change, err := b.apply(ctx, t, want)
+		change, err := b.apply(ctx, t, want, moved&t.family != 0)
 		total.Changed = total.Changed || change.Changed
 		total.Repaired = total.Repaired || change.Repaired
 		if t.family == nat.IPv6 && isUnavailable(err) {
 			b.log.Warn("IPv6 is not available, serving IPv4 only", "err", err)
+			b.mu.Lock()
 			b.tools = b.tools[:1]
+			b.mu.Unlock()
 			err = nil
 		}
 		if err != nil {
@@ -58,20 +65,8 @@ func isUnavailable(err error) bool {
 	return errors.As(err, &cmdErr) && cmdErr.unavailable()
 }
 
-// needsIPv6 names a target that is nowhere without IPv6.
-func needsIPv6(want nat.Rules) error {
-	for _, rd := range want.Redirects {
-		for _, t := range rd.Targets {
-			if t.Serves() == nat.IPv6 {
-				return fmt.Errorf("redirect of %q: endpoint %v needs IPv6, which this host does not have", rd.Service, t.Endpoint)
-			}
-		}
-	}
-	return nil
-}
-
-// apply makes one family equal want.
-func (b *Backend) apply(ctx context.Context, t *tool, want nat.Rules) (nat.Change, error) {
+// apply makes one family equal want, which it should already if moved is set.
+func (b *Backend) apply(ctx context.Context, t *tool, want nat.Rules, moved bool) (nat.Change, error) {
 	l, err := newLayout(want, t.family)
 	if err != nil {
 		return nat.Change{}, err
@@ -81,8 +76,8 @@ func (b *Backend) apply(ctx context.Context, t *tool, want nat.Rules) (nat.Chang
 	defer b.mu.Unlock()
 	last, known := b.last[t.family]
 	change := nat.Change{
-		Changed:  res.writes > 0,
-		Repaired: res.writes > 0 && known && !res.found.equal(last),
+		Changed:  moved || res.writes > 0,
+		Repaired: res.writes > 0 && (moved || known && !res.found.equal(last)),
 	}
 	if err != nil {
 		return change, err
@@ -135,8 +130,7 @@ func (b *Backend) settle(ctx context.Context, t *tool, want layout) (settlement,
 			}
 			return res, lastErr
 		}
-		b.log.Debug("write rules", "family", t.family.String(), "script", script)
-		lastErr = t.write(ctx, script)
+		lastErr = b.write(ctx, t, script)
 		switch {
 		case lastErr == nil:
 			res.writes++
@@ -144,6 +138,13 @@ func (b *Backend) settle(ctx context.Context, t *tool, want layout) (settlement,
 			return res, lastErr
 		}
 	}
+}
+
+func (b *Backend) write(ctx context.Context, t *tool, script string) error {
+	began := time.Now()
+	err := t.write(ctx, script)
+	b.log.Debug("write rules", "family", t.family.String(), "took", time.Since(began).Round(10*time.Microsecond), "script", script)
+	return err
 }
 
 // oneLine shows the beginning of a script in an error.

@@ -46,6 +46,9 @@ func wantGolden(t *testing.T, v Variant) {
 func TestApplyGolden(t *testing.T) {
 	eachVariant(t, func(t *testing.T, v Variant) {
 		b := newBackend(t, v)
+		if b.Name() != "iptables-"+v.String() || b.Families() != nat.DualStack {
+			t.Errorf("%s serves %v", b.Name(), b.Families())
+		}
 		if got, want := mustApply(t, b, goldenRules().Redirects...), (nat.Change{Changed: true}); got != want {
 			t.Errorf("first: %+v, want %+v", got, want)
 		}
@@ -60,47 +63,56 @@ func TestApplyGolden(t *testing.T) {
 	})
 }
 
-// TestApplyRepairs spoils the rules in one way after the other.
-func TestApplyRepairs(t *testing.T) {
-	const (
-		service = "SW-4b5e57f6eb2f42b9" // of "web"
-		current = "SW-e975c0a69e8591a6" // its activation
-	)
-	tests := []struct {
-		name  string
-		spoil []string // commands of iptables, by words
-	}{
-		{"everything flushed", []string{"-t nat -F"}},
-		{"everything flushed and deleted", []string{"-t nat -F", "-t nat -X"}},
-		{"hook missing", []string{"-t nat -F PREROUTING"}},
-		{"hook twice", []string{"-t nat -A PREROUTING " + hookSpec + "SW-NETWORK", "-t nat -A PREROUTING " + hookSpec + "SW-NETWORK"}},
-		{"hook altered", []string{"-t nat -F OUTPUT", "-t nat -A OUTPUT -m comment --comment switcheroo -j SW-LOCALHOST"}},
-		{"hook in another chain", []string{"-t nat -A OUTPUT " + hookSpec + "SW-NETWORK"}},
-		{"base flushed", []string{"-t nat -F SW-NETWORK"}},
-		{"base in another order", []string{"-t nat -D SW-NETWORK 1", "-t nat -A SW-NETWORK -j SW-c0b229b8d15dd1f8"}},
-		{"service's chain flushed", []string{"-t nat -F " + service}},
-		{"service's chain missing", []string{"-t nat -D SW-NETWORK -j " + service, "-t nat -D SW-LOCALHOST -j " + service, "-t nat -F " + service, "-t nat -X " + service}},
-		{"two jumps in the service's chain", []string{"-t nat -N SW-00000000000000ff", "-t nat -I " + service + " 1 -j SW-00000000000000ff"}},
-		{"activation's chain flushed", []string{"-t nat -F " + current}},
-		{"activation's chain missing", []string{"-t nat -F " + service, "-t nat -F " + current, "-t nat -X " + current}},
-		{"stale activation's chain", []string{"-t nat -N SW-00000000000000ff", "-t nat -A SW-00000000000000ff -p tcp --dport 1 -j DNAT --to-destination :2"}},
-		{"public port altered", []string{"-t nat -R " + current + " 2 -p tcp --dport 81 -j DNAT --to-destination :8080"}},
-		{"private port altered", []string{"-t nat -R " + current + " 2 -p tcp --dport 80 -j DNAT --to-destination :8081"}},
-		{"comment lost", []string{"-t nat -D " + service + " 1", "-t nat -A " + service + " -j " + current}},
-		{"somebody's rule in our chain", []string{"-t nat -I " + current + " 1 -p tcp --dport 443 -j RETURN", "-t nat -A " + service + " -p udp -j ACCEPT"}},
+// spoiled is one way each to spoil goldenRules, by commands of iptables.
+var spoiled = []struct {
+	name     string
+	commands []string
+}{
+	{"everything flushed", []string{"-t nat -F"}},
+	{"everything flushed and deleted", []string{"-t nat -F", "-t nat -X"}},
+	{"hook missing", []string{"-t nat -F PREROUTING"}},
+	{"hook twice", []string{"-t nat -A PREROUTING " + hookSpec + "SW-NETWORK", "-t nat -A PREROUTING " + hookSpec + "SW-NETWORK"}},
+	{"hook altered", []string{"-t nat -F OUTPUT", "-t nat -A OUTPUT -m comment --comment switcheroo -j SW-LOCALHOST"}},
+	{"hook in another chain", []string{"-t nat -A OUTPUT " + hookSpec + "SW-NETWORK"}},
+	{"base flushed", []string{"-t nat -F SW-NETWORK"}},
+	{"base in another order", []string{"-t nat -D SW-NETWORK 1", "-t nat -A SW-NETWORK -j SW-c0b229b8d15dd1f8"}},
+	{"service's chain flushed", []string{"-t nat -F " + goldenService}},
+	{"service's chain missing", []string{"-t nat -D SW-NETWORK -j " + goldenService, "-t nat -D SW-LOCALHOST -j " + goldenService, "-t nat -F " + goldenService, "-t nat -X " + goldenService}},
+	{"two jumps in the service's chain", []string{"-t nat -N SW-00000000000000ff", "-t nat -I " + goldenService + " 1 -j SW-00000000000000ff"}},
+	{"activation's chain flushed", []string{"-t nat -F " + goldenCurrent}},
+	{"activation's chain missing", []string{"-t nat -F " + goldenService, "-t nat -F " + goldenCurrent, "-t nat -X " + goldenCurrent}},
+	{"stale activation's chain", []string{"-t nat -N SW-00000000000000ff", "-t nat -A SW-00000000000000ff -p tcp --dport 1 -j DNAT --to-destination :2"}},
+	{"public port altered", []string{"-t nat -R " + goldenCurrent + " 2 -p tcp --dport 81 -j DNAT --to-destination :8080"}},
+	{"private port altered", []string{"-t nat -R " + goldenCurrent + " 2 -p tcp --dport 80 -j DNAT --to-destination :8081"}},
+	{"comment lost", []string{"-t nat -D " + goldenService + " 1", "-t nat -A " + goldenService + " -j " + goldenCurrent}},
+	{"somebody's rule in our chain", []string{"-t nat -I " + goldenCurrent + " 1 -p tcp --dport 443 -j RETURN", "-t nat -A " + goldenService + " -p udp -j ACCEPT"}},
+}
+
+// Of "web" and its activation.
+const (
+	goldenService = "SW-4b5e57f6eb2f42b9"
+	goldenCurrent = "SW-e975c0a69e8591a6"
+)
+
+// spoil does so in both families.
+func spoil(t *testing.T, v Variant, commands []string) {
+	t.Helper()
+	for _, f := range families {
+		for _, words := range commands {
+			if f == nat.IPv6 && strings.Contains(words, "c0b229b8d15dd1f8") {
+				continue // that service has no IPv6
+			}
+			ipt(t, v, f, words)
+		}
 	}
+}
+
+func TestApplyRepairs(t *testing.T) {
 	eachVariant(t, func(t *testing.T, v Variant) {
 		b := newBackend(t, v)
 		mustApply(t, b, goldenRules().Redirects...)
-		for _, tt := range tests {
-			for _, f := range families {
-				for _, words := range tt.spoil {
-					if f == nat.IPv6 && strings.Contains(words, "c0b229b8d15dd1f8") {
-						continue // that service has no IPv6
-					}
-					ipt(t, v, f, words)
-				}
-			}
+		for _, tt := range spoiled {
+			spoil(t, v, tt.commands)
 			if got, want := mustApply(t, b, goldenRules().Redirects...), (nat.Change{Changed: true, Repaired: true}); got != want {
 				t.Errorf("%s: %+v, want %+v", tt.name, got, want)
 			}

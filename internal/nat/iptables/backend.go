@@ -28,7 +28,7 @@ type Backend struct {
 	log     *slog.Logger
 	variant Variant
 	wait    int
-	tools   []*tool // IPv4, then IPv6 if this host has it
+	tools   []*tool // IPv4, then IPv6 if this host has it; mu guards the length
 	// others are the other variant's tools, as far as this host has them.
 	others []*tool
 	// stale are the other variant's tools where that holds rules of ours, from
@@ -79,6 +79,18 @@ func New(ctx context.Context, opts Options) (*Backend, error) {
 // Name returns "iptables-nft" or "iptables-legacy".
 func (b *Backend) Name() string {
 	return "iptables-" + b.variant.String()
+}
+
+// Families are those that the backend serves: IPv4, and IPv6 where the host has
+// it, as far as was found out so far.
+func (b *Backend) Families() nat.Family {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var all nat.Family
+	for _, t := range b.tools {
+		all |= t.family
+	}
+	return all
 }
 
 // findIPv6 uses the variant of IPv4: one host, one variant.

@@ -2,6 +2,7 @@ package iptables
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"strings"
@@ -416,5 +417,34 @@ func TestForeignAdopted(t *testing.T) {
 	b := newBackend(t, NFT)
 	if found := foreign(t, b, web(v1, 443)); len(found) != 0 {
 		t.Errorf("found %+v", found)
+	}
+}
+
+// TestForeignTooManyWays: chains that lead to each next one twice have 2^n ways
+// through them.
+func TestForeignTooManyWays(t *testing.T) {
+	newNetns(t)
+	const chains = 15 // the kernel itself lets chains be 16 deep
+	script := "*filter\n"
+	for i := range chains {
+		script += fmt.Sprintf(":C%d - [0:0]\n", i)
+	}
+	for i := range chains - 1 {
+		for range 3 {
+			script += fmt.Sprintf("-A C%d -p tcp -j C%d\n", i, i+1)
+		}
+	}
+	commandInput(t, script+"-A INPUT -j C0\nCOMMIT\n", "iptables-legacy-restore", "-w")
+	var log strings.Builder
+	b, err := New(t.Context(), Options{Log: textLog(&log), Variant: Legacy})
+	if err != nil {
+		t.Fatal(err)
+	}
+	begun := time.Now()
+	if found := foreign(t, b, web(v1, 61001)); len(found) != 0 {
+		t.Errorf("found %+v", found)
+	}
+	if took := time.Since(begun); took > 20*time.Second || !strings.Contains(log.String(), errTooManyRules.Error()) {
+		t.Errorf("took %v, said %q", took, log.String())
 	}
 }

@@ -56,7 +56,7 @@ func TestReadDisagreement(t *testing.T) {
 	newNetns(t)
 	b := newBackend(t, NFT)
 	mustApply(t, b, web(v1, 8443))
-	if _, err := b.apply(testContext(t), b.tools[1], nat.Rules{Redirects: []nat.Redirect{web(v2, 8444)}}); err != nil {
+	if _, err := b.apply(testContext(t), b.tools[1], nat.Rules{Redirects: []nat.Redirect{web(v2, 8444)}}, false); err != nil {
 		t.Fatal(err)
 	}
 	ipt(t, NFT, nat.IPv6, "-t nat -F OUTPUT")

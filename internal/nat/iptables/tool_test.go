@@ -117,6 +117,9 @@ func TestWithoutIPv6(t *testing.T) {
 			if got := strings.Count(log.String(), "IPv6 is not available"); got != 1 {
 				t.Errorf("said %d times:\n%s", got, log.String())
 			}
+			if got := b.Families(); got != nat.IPv4 {
+				t.Errorf("serves %v", got)
+			}
 			six := nat.Redirect{Service: "six", Activation: v1, Scope: nat.Network,
 				Targets: []nat.Target{target("2001:db8::7", 80, 8080, nat.DualStack)}}
 			_, err = b.Apply(testContext(t), nat.Rules{Redirects: []nat.Redirect{web(v1, 8443), six}})

@@ -1,6 +1,10 @@
 package iptables
 
-import "github.com/switcheroo/switcheroo/internal/nat"
+import (
+	"errors"
+
+	"github.com/switcheroo/switcheroo/internal/nat"
+)
 
 // action is what a rule does with a packet that it matches.
 type action uint8
@@ -66,5 +70,19 @@ func newFound(f nat.Finding, r remedy) found {
 	return found{f, r}
 }
 
-// maxDepth is deeper than the kernel lets chains lead to chains.
-const maxDepth = 32
+// budget bounds a walk: chains may lead to a chain from many places, and that
+// to the next.
+type budget int
+
+const maxSteps = 100_000
+
+var errTooManyRules = errors.New("too many rules, by too many ways")
+
+// spend counts one more chain, and its steps.
+func (b *budget) spend(steps int) error {
+	*b += budget(steps + 1)
+	if *b > maxSteps {
+		return errTooManyRules
+	}
+	return nil
+}

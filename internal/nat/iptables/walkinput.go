@@ -29,12 +29,13 @@ type inputWalk struct {
 	addressed  bool            // one of those lets some in
 	cut        bool            // a cut-off was found
 	allow      remedy          // of the first rule that used to let some in
+	spent      budget
 }
 
 // run walks from a base chain.
 func (w *inputWalk) run(base string) error {
 	w.known = map[string]bool{}
-	if err := w.walk(base, yes, yes, false, 0); err != nil {
+	if err := w.walk(base, yes, yes, false); err != nil {
 		return err
 	}
 	if w.decided == pass && w.set.policy(base) == drop {
@@ -46,12 +47,12 @@ func (w *inputWalk) run(base string) error {
 
 // walk goes through a chain. was and is say how sure the packets get there, and
 // byOrigin that they were sent there by their origin.
-func (w *inputWalk) walk(chain string, was, is truth, byOrigin bool, depth int) error {
-	if depth > maxDepth {
-		return fmt.Errorf("chain %s: too deep", chain)
-	}
+func (w *inputWalk) walk(chain string, was, is truth, byOrigin bool) error {
 	steps, err := w.set.steps(chain)
 	if err != nil {
+		return err
+	}
+	if err := w.spent.spend(len(steps)); err != nil {
 		return err
 	}
 	for i := range steps {
@@ -68,7 +69,7 @@ func (w *inputWalk) walk(chain string, was, is truth, byOrigin bool, depth int) 
 		}
 		matched = min(matched, was)
 		if matched != no && matches == no {
-			if err := w.void(s, matched); err != nil {
+			if err := w.void(s); err != nil {
 				return err
 			}
 		}
@@ -80,7 +81,7 @@ func (w *inputWalk) walk(chain string, was, is truth, byOrigin bool, depth int) 
 			if matched == no && matches == no {
 				continue
 			}
-			if err := w.walk(s.chain, matched, matches, byOrigin || s.byOrigin, depth+1); err != nil {
+			if err := w.walk(s.chain, matched, matches, byOrigin || s.byOrigin); err != nil {
 				return err
 			}
 			if s.do == goTo {
@@ -121,8 +122,8 @@ func (w *inputWalk) decide(s *step, matched, matches truth, byOrigin bool) {
 }
 
 // void reports a rule that no longer matches.
-func (w *inputWalk) void(s *step, matched truth) error {
-	keepsOut, letsIn, err := w.effect(s, 0)
+func (w *inputWalk) void(s *step) error {
+	keepsOut, letsIn, err := w.effect(s)
 	if err != nil {
 		return err
 	}
@@ -133,13 +134,13 @@ func (w *inputWalk) void(s *step, matched truth) error {
 		if w.decider != nil {
 			at = w.decider // behind that one it would have no effect
 		}
-		w.report(nat.VoidDrop, s.rule, w.fix(s, at), "it no longer keeps anybody out")
+		w.report(nat.VoidDrop, s.rule, w.fix(s, at), "it no longer keeps them out")
 	case letsIn && !keepsOut && w.decided == pass:
 		fix := w.fix(s, s)
 		if w.allow.command == "" {
 			w.allow = fix
 		}
-		w.report(nat.VoidAccept, s.rule, fix, "it no longer lets anybody in")
+		w.report(nat.VoidAccept, s.rule, fix, "it no longer lets them in")
 	}
 	return nil
 }
@@ -153,22 +154,22 @@ func (w *inputWalk) fix(s, at *step) remedy {
 }
 
 // effect says what a rule, or the chain that it leads to, may do.
-func (w *inputWalk) effect(s *step, depth int) (keepsOut, letsIn bool, err error) {
+func (w *inputWalk) effect(s *step) (keepsOut, letsIn bool, err error) {
 	switch s.do {
 	case drop:
 		return true, false, nil
 	case accept, leave:
 		return false, true, nil
 	case jump, goTo:
-		if depth > maxDepth {
-			return false, false, nil
-		}
 		steps, err := w.set.steps(s.chain)
 		if err != nil {
 			return false, false, err
 		}
+		if err := w.spent.spend(len(steps)); err != nil {
+			return false, false, err
+		}
 		for i := range steps {
-			out, in, err := w.effect(&steps[i], depth+1)
+			out, in, err := w.effect(&steps[i])
 			if err != nil {
 				return false, false, err
 			}

@@ -16,6 +16,7 @@ type natWalk struct {
 	hook     string // the chain of ours that ends the walk, "" if there is none
 	fix      remedy
 	findings []found
+	spent    budget
 }
 
 func (w *natWalk) run(base string) error {
@@ -25,11 +26,11 @@ func (w *natWalk) run(base string) error {
 
 // walk reports whether the packet's fate is known.
 func (w *natWalk) walk(chain string, reached truth, depth int) (bool, error) {
-	if depth > maxDepth {
-		return false, fmt.Errorf("chain %s: too deep", chain)
-	}
 	steps, err := w.set.steps(chain)
 	if err != nil {
+		return false, err
+	}
+	if err := w.spent.spend(len(steps)); err != nil {
 		return false, err
 	}
 	for _, s := range steps {
