@@ -2,7 +2,7 @@
 
 # Go's own tarball unpacks to /usr/local/go, which a plain root shell does not
 # have in its PATH.
-export PATH := $(PATH):/usr/local/go/bin
+export PATH := $(PATH):/usr/local/go/bin:/usr/sbin:/sbin
 
 # A bare environment may name no home, and Go keeps its caches there.
 export HOME := $(or $(HOME),$(shell getent passwd "$$(id -u)" | cut -d: -f6))

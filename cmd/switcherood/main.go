@@ -43,6 +43,9 @@ type hinted struct {
 
 func (h hinted) Unwrap() error { return h.error }
 
+// Hint says what to do about the error.
+func (h hinted) Hint() string { return h.hint }
+
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	cmd := command(stdout, stderr)
 	cmd.SetArgs(args)
@@ -51,9 +54,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitOK
 	}
 	fmt.Fprintf(stderr, "switcherood: error: %v\n", err)
-	var h hinted
-	if errors.As(err, &h) {
-		fmt.Fprintf(stderr, "switcherood: hint: %s\n", h.hint)
+	var h interface{ Hint() string }
+	if errors.As(err, &h) && h.Hint() != "" {
+		fmt.Fprintf(stderr, "switcherood: hint: %s\n", h.Hint())
 	}
 	var usage usageError
 	if errors.As(err, &usage) {
@@ -82,6 +85,11 @@ finish its connections, and stops it. It is started by switcherood.service.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if cmd.Flags().Changed("config") {
+				if _, err := os.Stat(o.config); err != nil {
+					return fmt.Errorf("--config: %w", err)
+				}
+			}
 			if os.Geteuid() != 0 {
 				return hinted{errors.New("not root: rules and units cannot be changed"), `start it with "systemctl start switcherood"`}
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -95,6 +96,22 @@ func (r *rules) watch(ctx context.Context, changed func()) error {
 	g.Go(func() error { return r.table.Watch(ctx, changed) })
 	g.Go(func() error { return r.backend.Watch(ctx, changed) })
 	return g.Wait()
+}
+
+// Families are those that the backend can write, less IPv6 on a host that has
+// no IPv6 address, not even ::1: its sockets are IPv4 only, too.
+func (r *rules) Families() nat.Family {
+	families := r.backend.Families()
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return families
+	}
+	for _, a := range addrs {
+		if ip, ok := a.(*net.IPNet); ok && ip.IP.To4() == nil {
+			return families
+		}
+	}
+	return families &^ nat.IPv6
 }
 
 // remove takes both halves out of the kernel.

@@ -78,7 +78,9 @@ func serve(ctx context.Context, o options) error {
 	g.Go(func() error {
 		return onHangup(ctx, func() {
 			note.reloading()
-			if next, err := readSettings(o, log); err == nil {
+			if next, err := readSettings(o, log); err != nil {
+				log.Error("settings not read again", "error", err)
+			} else {
 				level.Set(next.LogLevel)
 				if next.Backend != settings.Backend {
 					log.Warn("another Backend= is used after a restart of switcherood", "now", settings.Backend, "then", next.Backend)
@@ -101,7 +103,7 @@ func serve(ctx context.Context, o options) error {
 func readSettings(o options, log *slog.Logger) (config.Daemon, error) {
 	files, err := config.DaemonFiles(o.config)
 	if err != nil {
-		return config.Daemon{}, err
+		log.Error("configuration error", "error", err)
 	}
 	settings, err := config.ParseDaemon(files)
 	var all config.Errors
@@ -111,6 +113,9 @@ func readSettings(o options, log *slog.Logger) (config.Daemon, error) {
 		}
 	} else if err != nil {
 		return config.Daemon{}, err
+	}
+	if settings.PrivatePorts != config.DefaultPrivatePorts {
+		log.Warn("PrivatePorts= has no effect in this version: no ports are handed out yet", "value", settings.PrivatePorts)
 	}
 	if settings.MetricsListen != "" {
 		log.Warn("MetricsListen= has no effect in this version: metrics are not served yet", "value", settings.MetricsListen)
@@ -129,9 +134,18 @@ func onlyDaemon(ctx context.Context, o options) (*lock.Lock, error) {
 	defer cancel()
 	l, err := lock.Acquire(ctx, o.daemonLock())
 	if errors.Is(err, context.DeadlineExceeded) {
-		return nil, hinted{fmt.Errorf("switcherood is running: %w", err), `stop it first with "systemctl stop switcherood"`}
+		return nil, hinted{running(err), `stop it first with "systemctl stop switcherood"`}
 	}
 	return l, err
+}
+
+// running says which daemon has the lock.
+func running(err error) error {
+	var held *lock.HeldError
+	if errors.As(err, &held) && held.PID != 0 {
+		return fmt.Errorf("switcherood is running as process %d", held.PID)
+	}
+	return errors.New("switcherood is running")
 }
 
 // onHangup calls reload at every SIGHUP until ctx ends.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/switcheroo/switcheroo/internal/config"
@@ -41,11 +42,25 @@ func (u units) ResetFailed(ctx context.Context, name string) error {
 
 func (u units) Enabled(ctx context.Context, name string) (bool, error) {
 	state, err := u.client.FileState(ctx, name)
-	return state == "enabled", err
+	return state == "enabled", permanent(err)
 }
 
-func (u units) Enable(ctx context.Context, name string) error  { return u.client.Enable(ctx, name) }
-func (u units) Disable(ctx context.Context, name string) error { return u.client.Disable(ctx, name) }
+func (u units) Enable(ctx context.Context, name string) error {
+	return permanent(u.client.Enable(ctx, name))
+}
+
+func (u units) Disable(ctx context.Context, name string) error {
+	return permanent(u.client.Disable(ctx, name))
+}
+
+// permanent marks an answer of systemd's: while it is away, the client tries
+// again by itself until the context ends.
+func permanent(err error) error {
+	if err == nil || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return err
+	}
+	return controller.Permanent{Err: err}
+}
 
 func (u units) BootFinished(ctx context.Context) (time.Duration, error) {
 	return u.client.BootFinished(ctx)

@@ -28,12 +28,14 @@ func (r PortRange) String() string { return fmt.Sprintf("%d-%d", r.First, r.Last
 // Contains reports whether port is in the range.
 func (r PortRange) Contains(port uint16) bool { return r.First <= port && port <= r.Last }
 
+// DefaultPrivatePorts lie above the kernel's own ephemeral range (32768-60999).
+var DefaultPrivatePorts = PortRange{First: 61000, Last: 64999}
+
 // Daemon is the [Switcherood] section of switcherood.conf, validated, with
 // defaults filled in.
 type Daemon struct {
 	Backend Backend
-	// PrivatePorts are those that the daemon hands out. The default lies
-	// above the kernel's own ephemeral range (32768-60999).
+	// PrivatePorts are those that the daemon hands out.
 	PrivatePorts PortRange
 	LogLevel     slog.Level
 	// MetricsListen is the "host:port" where metrics are served; empty: nowhere.
@@ -56,7 +58,7 @@ func ParseDaemon(files []File) (Daemon, error) {
 	r := &reader{section: sec, expand: literal}
 	d := Daemon{
 		Backend:       scalar(r, "Backend", BackendIptables, parseBackend),
-		PrivatePorts:  scalar(r, "PrivatePorts", PortRange{61000, 64999}, parsePortRange),
+		PrivatePorts:  scalar(r, "PrivatePorts", DefaultPrivatePorts, parsePortRange),
 		LogLevel:      scalar(r, "LogLevel", slog.LevelInfo, parseLogLevel),
 		MetricsListen: scalar(r, "MetricsListen", "", parseHostPort),
 	}

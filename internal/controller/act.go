@@ -22,7 +22,9 @@ func (c *Controller) act(ctx context.Context, a action) (changed bool) {
 	case forget:
 		c.forget(a)
 	case prepare:
-		c.start(ctx, task{prepareTask, a.Unit.Invocation}, func(ctx context.Context) result { return c.prepare(ctx, a) })
+		t := task{prepareTask, a.Unit.Invocation}
+		c.start(ctx, t, func(ctx context.Context) result { return c.prepare(ctx, a) })
+		c.tasks[t].unit = a.Unit.Name
 		return false
 	case quiesce:
 		c.start(ctx, task{quiesceTask, a.Old.ID}, func(ctx context.Context) result { return c.quiesce(ctx, a) })
@@ -57,7 +59,7 @@ func (c *Controller) refuse(a refuse) {
 // tellRefusal logs a refusal, but not what the same activation, or one that
 // systemd restarts again and again, was refused for before.
 func (c *Controller) tellRefusal(service, id string, r, before Refusal) {
-	known := before.Reason == r.Reason && before.Asked == r.Asked ||
+	known := before.Reason == r.Reason && same(&before.Asked, &r.Asked) ||
 		c.told[r.Unit] == r.Reason && c.world.Units[r.Unit].Restarts > 0
 	c.told[r.Unit] = r.Reason
 	if known {
@@ -83,9 +85,12 @@ func (c *Controller) supersede(a supersede) {
 
 func (c *Controller) adopt(a adopt) {
 	cur := c.world.State.service(a.Service).Current
+	if !same(&cur.Instance, &a.Instance) {
+		c.Log.Info("settings changed", "service", a.Service, "unit", a.Instance.Unit)
+	}
 	cur.Instance, cur.Found = a.Instance, false
+	c.settings.stale = true
 	c.dirty = true // Guard= may have changed
-	c.Log.Info("settings changed", "service", a.Service, "unit", a.Instance.Unit)
 }
 
 // dismiss is saved before it is acted on: see turn.

@@ -36,8 +36,9 @@ func (a withdraw) service() string { return a.Service }
 type (
 	// refuse notes that an activation does not get the traffic.
 	refuse struct {
-		Service, Unit, ID, Asked, Reason string
-		Passing                          bool // the reason is one that passes
+		Service, Unit, ID, Reason string
+		Asked                     config.Instance
+		Passing                   bool // the reason is one that passes
 	}
 	// supersede notes that an activation was ready, but a better one is
 	// current; it is seen out like an old one.
@@ -70,7 +71,6 @@ type (
 	prepare struct {
 		Unit     Unit
 		Instance config.Instance
-		Asked    string
 		Boot     bool // who started it, the boot or an operator, matters
 	}
 	// quiesce waits until the listener's queues of an old one are empty.

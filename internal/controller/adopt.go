@@ -36,6 +36,7 @@ func (c *Controller) sync(ctx context.Context) bool {
 		installed = installed[n:]
 	}
 	c.unsaved = true
+	c.settings.stale = true
 	c.synced = true
 	return true
 }

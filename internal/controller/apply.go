@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -29,7 +30,9 @@ func (r *retry) failed(now time.Duration) {
 // has changed. What a move relies on is read again under the lock, and once
 // more after it; a move that is not fit any more is left out.
 func (c *Controller) apply(ctx context.Context, moves []move) (changed bool) {
-	limited, cancel := context.WithTimeout(ctx, applyTimeout)
+	// What has begun is finished, also when the daemon is told to end: the two
+	// families would disagree for as long as it is down.
+	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), applyTimeout)
 	defer cancel()
 	began := c.Now()
 	unlock, err := c.Router.Lock(limited)
@@ -47,7 +50,7 @@ func (c *Controller) apply(ctx context.Context, moves []move) (changed bool) {
 		return len(fit) < len(moves)
 	}
 	if c.retry.at == 0 {
-		c.retry.pause = 0
+		c.retry.pause, c.failure = 0, ""
 	}
 	if c.dirty && len(fit) == 0 && change.Repaired {
 		c.Log.Warn("rules repaired: another program had changed or flushed them")
@@ -57,10 +60,14 @@ func (c *Controller) apply(ctx context.Context, moves []move) (changed bool) {
 	c.dirty = false
 	if len(moves) > 0 {
 		c.unsaved = true
+		c.settings.stale = true
 		c.save()
 	}
+	took := c.Now() - began
+	again, cancelAgain := context.WithTimeout(ctx, callTimeout) // for all of them together
+	defer cancelAgain()
 	for _, a := range fit {
-		c.moved(ctx, before, a, c.Now()-began)
+		c.moved(ctx, again, before, a, took)
 	}
 	c.saveCurrent()
 	if c.foreign {
@@ -70,9 +77,22 @@ func (c *Controller) apply(ctx context.Context, moves []move) (changed bool) {
 	return len(moves) > 0
 }
 
+// failedAgain is after how long an error that lasts is logged again.
+const failedAgain = time.Minute
+
+// failed makes apply try again, and says why.
 func (c *Controller) failed(err error) {
 	c.retry.failed(c.Now())
-	c.Log.Error("rules not changed", "error", err, "again_in", c.retry.pause)
+	if c.failure == err.Error() && c.Now() < c.failedAt+failedAgain {
+		return
+	}
+	c.failure, c.failedAt = err.Error(), c.Now()
+	args := []any{"error", err}
+	var hinted interface{ Hint() string }
+	if errors.As(err, &hinted) && hinted.Hint() != "" {
+		args = append(args, "hint", hinted.Hint())
+	}
+	c.Log.Error("rules not changed, trying again", args...)
 }
 
 // admit returns the moves that are fit, and the State after them.
@@ -146,7 +166,7 @@ func (c *Controller) impossible(s *State, a move, err error) {
 		c.Log.Error("rule not withdrawn", "error", err) // State was valid before
 		return
 	}
-	r := Refusal{Unit: p.To.Unit, Reason: err.Error(), Asked: asked(&p.To.Instance), At: c.world.Now, Passing: true}
+	r := Refusal{Unit: p.To.Unit, Reason: err.Error(), Asked: p.To.Instance, At: c.world.Now, Passing: true}
 	c.tellRefusal(p.Service, p.To.ID, r, s.service(p.Service).refuse(p.To.ID, r))
 }
 
@@ -166,8 +186,9 @@ func (c *Controller) listens(ctx context.Context, a *Activation) bool {
 	return true
 }
 
-// moved tells of a move that was made, and looks at its unit once more.
-func (c *Controller) moved(ctx context.Context, before *State, a move, took time.Duration) {
+// moved tells of a move that was made, and looks at its unit once more, before
+// again ends.
+func (c *Controller) moved(ctx, again context.Context, before *State, a move, took time.Duration) {
 	was := before.Services[a.service()]
 	switch a := a.(type) {
 	case withdraw:
@@ -201,7 +222,7 @@ func (c *Controller) moved(ctx context.Context, before *State, a move, took time
 		if !c.inspections.done[a.Service] {
 			c.inspect(ctx, 0)
 		}
-		c.reread(ctx, cur.Unit)
+		c.reread(again, cur.Unit)
 	}
 }
 

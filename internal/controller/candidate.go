@@ -19,7 +19,7 @@ const (
 // plans the preparation of those that may become one, and what becomes of
 // those that may not. The others wait for preferred.
 func (p *planner) candidate(preferred string) (best Activation, ready bool) {
-	for _, name := range p.units {
+	for _, name := range p.Members[p.name] {
 		next, fit := p.judge(p.Units[name], p.Settings[name], preferred)
 		if !fit || preferred != "" && name != preferred {
 			continue // what was current before the boot is still on its way
@@ -37,13 +37,12 @@ func (p *planner) judge(u Unit, in *config.Instance, preferred string) (Activati
 	if !u.running() || u.Invocation == "" || p.taken(u) {
 		return none, false
 	}
-	asked := asked(in)
 	r, refused := p.svc.Refused[u.Invocation]
-	if refused && r.Asked == asked && !p.again(r) || p.elsewhere(u.Invocation) {
+	if refused && same(in, &r.Asked) && !p.again(r) || p.elsewhere(u.Invocation) {
 		return none, false
 	}
 	refuse := func(reason string, passing bool) (Activation, bool) {
-		p.do(refuse{Service: p.name, Unit: u.Name, ID: u.Invocation, Asked: asked, Reason: reason, Passing: passing})
+		p.do(refuse{Service: p.name, Unit: u.Name, ID: u.Invocation, Asked: *in, Reason: reason, Passing: passing})
 		return none, false
 	}
 	cur := p.svc.serving()
@@ -51,8 +50,8 @@ func (p *planner) judge(u Unit, in *config.Instance, preferred string) (Activati
 		return refuse("systemd restarted it by itself, which is not a deploy: start it again to switch to it", false)
 	}
 	prep, done := p.Prepared[u.Invocation]
-	if !done || prep.Asked != asked || refused && prep.At <= r.At {
-		p.start(task{prepareTask, u.Invocation}, prepare{Unit: u, Instance: *in, Asked: asked,
+	if !done || !same(in, &prep.Asked) || refused && prep.At <= r.At {
+		p.start(task{prepareTask, u.Invocation}, prepare{Unit: u, Instance: *in,
 			Boot: p.svc.ByBoot || preferred != ""})
 		return none, false
 	}
@@ -64,8 +63,13 @@ func (p *planner) judge(u Unit, in *config.Instance, preferred string) (Activati
 		p.do(supersede{Service: p.name, Activation: next, Why: why})
 		return none, false
 	}
+	for _, t := range next.Targets {
+		if t.Serves()&p.Families == 0 {
+			return refuse(fmt.Sprintf("it serves port %s by %s only, which this host has no address or no iptables for", t.Endpoint, t.Serves()), true)
+		}
+	}
 	if p.alive {
-		if lost := loses(cur.Targets, next.Targets, in); lost != "" {
+		if lost := loses(cur.Targets, next.Targets, in, p.Families); lost != "" {
 			return refuse("it does not serve "+lost+", which "+cur.Unit+" serves: let it listen on the same addresses and families", false)
 		}
 	}

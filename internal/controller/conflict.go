@@ -10,8 +10,12 @@ import (
 // effective returns the settings in force, by unit: the valid ones, less those
 // that claim an endpoint which another service has. What has the traffic has
 // the best claim, then other units of a service that has some, then who runs;
-// of equals, who had it before.
-func (s *settings) effective(state *State, units map[string]Unit) map[string]*config.Instance {
+// of equals, who had it before. It also returns the units by service, sorted.
+func (s *settings) effective(state *State, units map[string]Unit) (map[string]*config.Instance, map[string][]string) {
+	if !s.stale {
+		return s.force, s.units
+	}
+	s.stale = false
 	var held, wanted []*config.Instance
 	for _, name := range sortedKeys(state.Services) {
 		cur := state.Services[name].serving()
@@ -61,8 +65,12 @@ func (s *settings) effective(state *State, units map[string]Unit) map[string]*co
 			force[in.Unit] = in
 		}
 	}
-	s.force = force
-	return force
+	s.force, s.units = force, map[string][]string{}
+	for _, unit := range sortedKeys(force) {
+		service := force[unit].Service
+		s.units[service] = append(s.units[service], unit)
+	}
+	return s.force, s.units
 }
 
 // refusals returns which of wanted have no right to what they claim, held

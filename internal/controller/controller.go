@@ -25,18 +25,21 @@ type Options struct {
 // Controller owns the world and carries out its plans.
 type Controller struct {
 	Options
-	world    world
-	settings *settings
-	known    bool                     // the first Resync has been taken in
-	synced   bool                     // the kernel's rules have been taken in after it
-	dirty    bool                     // the kernel's rules may not be what they should
-	foreign  bool                     // another program has changed rules
-	retry    retry                    // of what needs the lock
-	unsaved  bool                     // State is not what the Store has
-	unsaying bool                     // and that it could not be saved has been told
-	current  map[string]string        // current units, as the Store has them for the next boot
-	doubts   map[string]time.Duration // units to ask systemd about, and when; see verify
-	told     map[string]string        // why a unit was refused, as last logged
+	world           world
+	settings        *settings
+	known           bool          // the first Resync has been taken in
+	synced          bool          // the kernel's rules have been taken in after it
+	dirty           bool          // the kernel's rules may not be what they should
+	foreign         bool          // another program has changed rules
+	retry           retry         // of what needs the lock
+	failure         string        // of apply, as last logged
+	failedAt        time.Duration // when that was
+	unsaved         bool          // State is not what the Store has
+	unsaying        bool          // and that it could not be saved has been told
+	unsayingCurrent bool
+	current         map[string]string        // current units, as the Store has them for the next boot
+	doubts          map[string]time.Duration // units to ask systemd about, and when; see verify
+	told            map[string]string        // why a unit was refused, as last logged
 
 	inspections inspections
 

@@ -477,7 +477,7 @@ func TestSimpleWaitsUntilListenersSettle(t *testing.T) {
 		h.start(v1, app{kind: "exec", bindAfter: 2 * time.Second})
 		began := h.now()
 		h.serves("myapp", v1)
-		if took := h.now() - began; took < 2500*time.Millisecond || took > 2700*time.Millisecond {
+		if took := h.now() - began; took < 2500*time.Millisecond || took > 2800*time.Millisecond {
 			t.Errorf("switched after %s", took)
 		}
 	})

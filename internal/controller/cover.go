@@ -107,8 +107,9 @@ func reachable(t nat.Target) bool {
 
 // loses says what clients of cur would lose if next had the traffic: families
 // or addresses that cur serves, that next's own file still asks for, and that
-// next does not serve. It is "" if they lose nothing.
-func loses(cur, next []nat.Target, in *config.Instance) string {
+// next does not serve. It is "" if they lose nothing. A family that this host
+// does not have (any more) is nothing to lose.
+func loses(cur, next []nat.Target, in *config.Instance, have nat.Family) string {
 	for _, t := range cur {
 		asked := slices.ContainsFunc(in.Listen, func(l config.Listen) bool {
 			return l.Port == t.Endpoint.Port && (!l.Addr.IsValid() || l.Addr == t.Endpoint.Addr)
@@ -116,7 +117,7 @@ func loses(cur, next []nat.Target, in *config.Instance) string {
 		if !asked {
 			continue
 		}
-		missing := t.Families
+		missing := t.Serves() & have
 		for _, n := range next {
 			if n.Endpoint.Port == t.Endpoint.Port && (!n.Endpoint.Addr.IsValid() || n.Endpoint.Addr == t.Endpoint.Addr) {
 				missing &^= n.Families

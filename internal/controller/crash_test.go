@@ -143,7 +143,7 @@ func TestKilledAnywhere(t *testing.T) {
 				h.supervise()
 				h.watchRules(time.Second)
 				life.play(h)
-				time.Sleep(time.Minute)
+				time.Sleep(20 * time.Second)
 				want = h.summary()
 				h.do(func() { calls, applies = h.calls, h.kernel.applies })
 			})
@@ -157,7 +157,7 @@ func TestKilledAnywhere(t *testing.T) {
 						h.supervise()
 						h.watchRules(time.Second)
 						life.play(h)
-						time.Sleep(time.Minute)
+						time.Sleep(20 * time.Second)
 						if diff := cmp.Diff(strings.Split(want, "\n"), strings.Split(h.summary(), "\n")); diff != "" {
 							t.Errorf("ends differently (-undisturbed +killed):\n%s", diff)
 						}

@@ -21,10 +21,16 @@ type FileStore struct {
 func (s FileStore) statePath() string   { return filepath.Join(s.Runtime, "state.json") }
 func (s FileStore) currentPath() string { return filepath.Join(s.Persistent, "current.json") }
 
-// Load returns the saved State, an empty one if there is none.
+// Load returns the saved State, an empty one if there is none. One that cannot
+// be understood is put aside.
 func (s FileStore) Load() (State, error) {
 	var state State
 	err := load(s.statePath(), &state)
+	if errors.As(err, new(*json.SyntaxError)) || errors.As(err, new(*json.UnmarshalTypeError)) {
+		if aside := os.Rename(s.statePath(), s.statePath()+".bad"); aside == nil {
+			err = fmt.Errorf("%w (kept as %s.bad)", err, s.statePath())
+		}
+	}
 	return state, err
 }
 
@@ -43,10 +49,10 @@ func (s FileStore) SaveCurrent(current map[string]string) error {
 	return save(s.currentPath(), current)
 }
 
-// Remove deletes both files.
+// Remove deletes all files.
 func (s FileStore) Remove() error {
 	var errs []error
-	for _, path := range []string{s.statePath(), s.currentPath()} {
+	for _, path := range []string{s.statePath(), s.statePath() + ".bad", s.currentPath()} {
 		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, err)
 		}

@@ -39,6 +39,7 @@ type host struct {
 	calls  int                     // by daemons, so far
 	before func(call string) error // looks at each call, without mu
 	events func(Event) []Event     // what becomes of an event on its way
+	faulty bool                    // no wonder if rules are not what they should be
 	stops  []string                // units for which StopUnit was called
 	log    bytes.Buffer
 }
@@ -185,14 +186,16 @@ func (h *host) logged(words ...string) (n int) {
 // until waits until ok, for limit at most.
 func (h *host) until(what string, limit time.Duration, ok func() bool) {
 	h.t.Helper()
-	for end := time.Now().Add(limit); ; time.Sleep(20 * time.Millisecond) {
+	for began := time.Now(); ; {
 		synctest.Wait()
 		if ok() {
 			return
 		}
-		if time.Now().After(end) {
+		waited := time.Since(began)
+		if waited > limit {
 			h.t.Fatalf("%s: not within %s\n%s", what, limit, h.summary())
 		}
+		time.Sleep(min(max(waited/20, 5*time.Millisecond), time.Second/4))
 	}
 }
 
@@ -295,9 +298,9 @@ func (h *host) supervise() {
 func (h *host) watchRules(patience time.Duration) {
 	since := map[string]time.Duration{}
 	h.group.Go(func() {
-		for sleep(h.ctx, 50*time.Millisecond) == nil {
+		for sleep(h.ctx, 250*time.Millisecond) == nil {
 			h.mu.Lock()
-			up := h.daemon != nil && !h.daemon.dead
+			up := h.daemon != nil && !h.daemon.dead && !h.faulty
 			for f, services := range h.kernel.families {
 				for name, in := range services {
 					key := fmt.Sprint(f, name)

@@ -173,6 +173,8 @@ func (d *daemon) Read(ctx context.Context) ([]nat.Installed, error) {
 	return found, nil
 }
 
+func (d *daemon) Families() nat.Family { return nat.DualStack }
+
 func (d *daemon) Foreign(ctx context.Context, redirects []nat.Redirect) ([]nat.Finding, error) {
 	err := d.enter(ctx, "Foreign", time.Millisecond)
 	defer d.mu.Unlock()

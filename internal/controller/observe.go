@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -43,6 +44,9 @@ func (c *Controller) observe(e Event) {
 func (c *Controller) see(u Unit) {
 	was := c.world.Units[u.Name]
 	c.world.Units[u.Name] = u
+	if u.up() != was.up() {
+		c.settings.stale = true
+	}
 	c.settings.read(u, c.world.State)
 	// Told once: systemd may go on trying.
 	fails := (u.Active == "failed" || u.autoRestart()) && u.ReadyAt < u.StartedAt && u.Restarts == 0
@@ -119,7 +123,9 @@ func (c *Controller) reread(ctx context.Context, name string) (u Unit, ok bool) 
 	old, known := c.world.Units[name]
 	u, err := c.Units.Status(ctx, name)
 	if err != nil {
-		c.Log.Warn("unit not read again", "unit", name, "error", err)
+		if !errors.Is(err, context.Canceled) {
+			c.Log.Warn("unit not read again", "unit", name, "error", err)
+		}
 		return old, known
 	}
 	if !known && u.ended() {

@@ -69,6 +69,7 @@ func (p *planner) seeOut(o *Retired, u Unit) {
 		p.start(task{quiesceTask, o.ID}, quiesce{Service: p.name, Old: *o})
 	case o.standby(p.Now):
 		p.do(wake{At: o.StandbyUntil})
+	case !o.Rejected && p.watched(): // until the current one is found well, or not
 	case !o.Promoted && (p.svc.serving() != nil || o.Promoting && p.svc.Current != nil):
 		p.promote(o)
 	case !o.Drained:
@@ -76,6 +77,12 @@ func (p *planner) seeOut(o *Retired, u Unit) {
 	default:
 		p.do(dismiss{Service: p.name, ID: o.ID})
 	}
+}
+
+// watched reports whether the current one is being probed.
+func (p *planner) watched() bool {
+	cur := p.svc.serving()
+	return cur != nil && p.Running[task{watchTask, cur.ID}]
 }
 
 // promote plans the move of o's enablement, one of a service at a time: where

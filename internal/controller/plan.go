@@ -13,31 +13,29 @@ type planner struct {
 	*world
 	name    string
 	svc     *Service
-	units   []string // those of the service, in the order of their names
-	alive   bool     // the current one serves, and nobody has asked it to end
-	moving  bool     // the traffic is to move
-	target  string   // InvocationID that it is to move to
+	alive   bool   // the current one serves, and nobody has asked it to end
+	moving  bool   // the traffic is to move
+	target  string // InvocationID that it is to move to
 	actions []action
 }
 
 // plan returns what to do next, the services in the order of their names.
 // Actions that move rules come as they are to be applied: together.
 func plan(w *world) []action {
-	units := make(map[string][]string, len(w.State.Services))
-	for name := range w.State.Services {
-		units[name] = nil
+	names := sortedKeys(w.State.Services)
+	for name := range w.Members {
+		if w.State.Services[name] == nil {
+			names = append(names, name)
+		}
 	}
-	for _, unit := range sortedKeys(w.Settings) {
-		name := w.Settings[unit].Service
-		units[name] = append(units[name], unit)
-	}
-	p := planner{world: w}
-	for _, name := range sortedKeys(units) {
+	slices.Sort(names)
+	var p planner
+	for _, name := range names {
 		svc := w.State.Services[name]
 		if svc == nil {
 			svc = &Service{}
 		}
-		p = planner{world: w, name: name, svc: svc, units: units[name], actions: p.actions}
+		p = planner{world: w, name: name, svc: svc, actions: p.actions}
 		p.current()
 		p.oldOnes()
 	}
@@ -160,17 +158,16 @@ func (p *planner) reconfigure(cur *Activation) {
 		p.do(adopt{Service: p.name, Instance: *in})
 		return
 	}
-	asked := asked(in)
 	r, refused := p.svc.Refused[cur.ID]
-	if refused && r.Asked == asked && !p.again(r) {
+	if refused && same(in, &r.Asked) && !p.again(r) {
 		return
 	}
 	prep, done := p.Prepared[cur.ID]
 	switch {
-	case !done || prep.Asked != asked || refused && prep.At <= r.At:
-		p.start(task{prepareTask, cur.ID}, prepare{Unit: p.Units[cur.Unit], Instance: *in, Asked: asked})
+	case !done || !same(in, &prep.Asked) || refused && prep.At <= r.At:
+		p.start(task{prepareTask, cur.ID}, prepare{Unit: p.Units[cur.Unit], Instance: *in})
 	case prep.Err != nil:
-		p.do(refuse{Service: p.name, Unit: cur.Unit, ID: cur.ID, Asked: asked, Reason: prep.Err.Error()})
+		p.do(refuse{Service: p.name, Unit: cur.Unit, ID: cur.ID, Asked: *in, Reason: prep.Err.Error()})
 	case sameRouting(in, &cur.Instance) && slices.Equal(prep.Targets, cur.Targets):
 		p.do(adopt{Service: p.name, Instance: *in})
 	default:

@@ -85,6 +85,8 @@ func dead(o *Retired)     { o.Ended = true }
 func served() *world {
 	w := newWorld()
 	w.Now = now
+	w.Families = nat.DualStack
+	w.Members = map[string][]string{}
 	w.Settings = map[string]*config.Instance{"a": asks("a"), "b": asks("b"), "c": asks("c")}
 	w.Released = map[string]bool{}
 	w.add(up("a1", 10*time.Second))
@@ -101,7 +103,7 @@ func (w *world) add(units ...Unit) {
 
 // ready notes that id has been found fit.
 func (w *world) ready(id string, change ...func(*preparation)) {
-	p := preparation{Asked: asked(w.Settings[id[:1]]), At: now, Targets: targets(id[:1])}
+	p := preparation{Unit: id[:1], Asked: *w.Settings[id[:1]], At: now, Targets: targets(id[:1])}
 	for _, f := range change {
 		f(&p)
 	}
@@ -178,6 +180,10 @@ func checkPlans(t *testing.T, cases map[string]planCase) {
 			for _, f := range tt.change {
 				f(w)
 			}
+			for _, unit := range sortedKeys(w.Settings) {
+				service := w.Settings[unit].Service
+				w.Members[service] = append(w.Members[service], unit)
+			}
 			before := asText(t, w.State)
 			var got []string
 			for _, a := range plan(w) {
@@ -245,7 +251,7 @@ func busy(kind taskKind, id string) func(*world) {
 // refused has had id refused, 2 s ago for the first time.
 func refused(id string, change ...func(*Refusal)) func(*world) {
 	return func(w *world) {
-		r := Refusal{Unit: id[:1], Reason: "nothing listens", Asked: asked(w.Settings[id[:1]]), At: now - 2*time.Second, Tries: 1}
+		r := Refusal{Unit: id[:1], Reason: "nothing listens", Asked: *w.Settings[id[:1]], At: now - 2*time.Second, Tries: 1}
 		for _, f := range change {
 			f(&r)
 		}

@@ -28,6 +28,13 @@ type Units interface {
 	BootFinished(ctx context.Context) (time.Duration, error)
 }
 
+// Permanent is an error of Units that trying again would not change: systemd
+// has answered.
+type Permanent struct{ Err error }
+
+func (p Permanent) Error() string { return p.Err.Error() }
+func (p Permanent) Unwrap() error { return p.Err }
+
 // Router is the kernel's rules.
 type Router interface {
 	// Lock excludes other writers of the rules until unlock is called.
@@ -35,6 +42,9 @@ type Router interface {
 	// Apply and Read are nat.Backend's; the caller holds the lock.
 	Apply(ctx context.Context, want nat.Rules) (nat.Change, error)
 	Read(ctx context.Context) ([]nat.Installed, error)
+	// Families are those that rules can be written for and that this host
+	// has addresses of.
+	Families() nat.Family
 	// Foreign returns others' rules that stand in the way of redirects.
 	Foreign(ctx context.Context, redirects []nat.Redirect) ([]nat.Finding, error)
 }

@@ -23,7 +23,7 @@ const (
 
 // prepare finds the private ports of a candidate and probes them.
 func (c *Controller) prepare(ctx context.Context, a prepare) result {
-	p := preparation{Asked: a.Asked}
+	p := preparation{Unit: a.Unit.Name, Asked: a.Instance}
 	atBoot := make(chan bool, 1)
 	if a.Boot {
 		c.wait.Go(func() { atBoot <- c.startedByBoot(ctx, a.Unit) })
@@ -145,14 +145,16 @@ func probeAddrs(targets []nat.Target, ls []Listener) ([]netip.AddrPort, error) {
 	return addrs, nil
 }
 
-// answers repeats the probe until it succeeds or ctx ends.
+// answers repeats the probe until it succeeds or ctx ends. Each attempt may take
+// twice as long as the one before it, so neither a lost first one nor a slow
+// server uses up all the time.
 func (c *Controller) answers(ctx context.Context, p config.Probe, addr netip.AddrPort) error {
 	if p.Kind == config.ProbeNone {
 		return nil
 	}
 	pause := look
-	for {
-		err := c.Prober.Probe(ctx, p, addr)
+	for limit := time.Second; ; limit *= 2 {
+		err := c.probe(ctx, limit, p, addr)
 		if err == nil {
 			return nil
 		}
@@ -161,6 +163,12 @@ func (c *Controller) answers(ctx context.Context, p config.Probe, addr netip.Add
 		}
 		pause = min(2*pause, time.Second)
 	}
+}
+
+func (c *Controller) probe(ctx context.Context, limit time.Duration, p config.Probe, addr netip.AddrPort) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	return c.Prober.Probe(ctx, p, addr)
 }
 
 // startedByBoot reports whether the boot started u, not an operator. If systemd

@@ -16,7 +16,7 @@ func (c *Controller) promote(ctx context.Context, a promote) result {
 		}
 		switch {
 		case err != nil:
-			c.Log.Error("enablement did not follow the switch: a reboot may start the old one",
+			c.Log.Error("enablement did not follow the switch: a reboot starts the old one",
 				"service", a.Service, "unit", o.Unit, "error", err)
 		case moved:
 			c.Log.Info("enabled for the next boot", "service", a.Service, "unit", a.To, "instead_of", o.Unit)
@@ -45,7 +45,13 @@ func (c *Controller) moveEnablement(ctx context.Context, a promote) (moved bool,
 	if err := c.insist(ctx, func(ctx context.Context) error { return c.Units.Disable(ctx, a.Old.Unit) }); err != nil {
 		return false, err
 	}
-	return true, c.insist(ctx, func(ctx context.Context) error { return c.Units.Enable(ctx, a.To) })
+	err = c.insist(ctx, func(ctx context.Context) error { return c.Units.Enable(ctx, a.To) })
+	if err == nil || ctx.Err() != nil {
+		return err == nil, err
+	}
+	// Better the old one after a reboot than none.
+	back := c.insist(ctx, func(ctx context.Context) error { return c.Units.Enable(ctx, a.Old.Unit) })
+	return false, errors.Join(err, back)
 }
 
 // record saves that the enablement of the old activation id is being moved. It

@@ -11,25 +11,17 @@ func (c *Controller) refresh(ctx context.Context) (next time.Duration) {
 	next = c.verify(ctx)
 	w := &c.world
 	w.Now = c.Now()
+	w.Families = c.Router.Families()
 	c.rename()
-	w.Settings, w.Released = c.settings.effective(w.State, w.Units), c.settings.none
+	w.Settings, w.Members = c.settings.effective(w.State, w.Units)
+	w.Released = c.settings.none
 	w.prune()
-	for t := range c.tasks {
-		if t.Kind == prepareTask && !c.exists(t.ID) {
-			c.cancel(t.Kind, t.ID)
+	for t, r := range c.tasks {
+		if t.Kind == prepareTask && w.Units[r.unit].Invocation != t.ID {
+			c.cancel(t.Kind, t.ID) // its candidate is gone
 		}
 	}
 	return next
-}
-
-// exists reports whether a unit has the InvocationID id.
-func (c *Controller) exists(id string) bool {
-	for _, u := range c.world.Units {
-		if u.Invocation == id {
-			return true
-		}
-	}
-	return false
 }
 
 // rename follows a Service= that was changed under a running current instance,
@@ -55,6 +47,6 @@ func (c *Controller) rename() {
 		for _, o := range svc.Old {
 			o.Instance.Service = in.Service
 		}
-		c.dirty, c.unsaved = true, true
+		c.dirty, c.unsaved, c.settings.stale = true, true, true
 	}
 }

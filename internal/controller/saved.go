@@ -50,6 +50,11 @@ func (c *Controller) save() (again time.Duration) {
 // saveCurrent records for the next boot what is current.
 func (c *Controller) saveCurrent() {
 	next := maps.Clone(c.current)
+	maps.DeleteFunc(next, func(name, unit string) bool {
+		// Another service's by now, or nobody's.
+		in := c.settings.valid[unit]
+		return in != nil && in.Service != name
+	})
 	for name, svc := range c.world.State.Services {
 		if cur := svc.serving(); cur != nil {
 			next[name] = cur.Unit
@@ -59,8 +64,11 @@ func (c *Controller) saveCurrent() {
 		return
 	}
 	if err := c.Store.SaveCurrent(next); err != nil {
-		c.Log.Error("current units not saved: the next boot may choose others", "error", err)
+		if !c.unsayingCurrent {
+			c.Log.Error("current units not saved: the next boot may choose others", "error", err)
+		}
+		c.unsayingCurrent = true
 		return
 	}
-	c.current = next
+	c.current, c.unsayingCurrent = next, false
 }

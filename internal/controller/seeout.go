@@ -86,7 +86,12 @@ func sleep(ctx context.Context, d time.Duration) error {
 // watch probes the current one until an older one is kept warm no longer.
 func (c *Controller) watch(ctx context.Context, a watch) result {
 	for failures := 0; ; {
-		if sleep(ctx, watchPause) != nil || c.Now() >= a.Until {
+		pause := watchPause
+		if failures == 0 {
+			pause = min(pause, max(0, a.Until-c.Now()))
+		}
+		// Doubts that came up in time are cleared up: the older one waits.
+		if sleep(ctx, pause) != nil || c.Now() >= a.Until && failures == 0 {
 			return nil
 		}
 		err := c.probeCurrent(ctx, a)

@@ -2,12 +2,12 @@ package controller
 
 import (
 	"bytes"
-	"encoding/json"
+	"cmp"
 	"errors"
-	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/switcheroo/switcheroo/internal/config"
 )
@@ -20,13 +20,15 @@ type settings struct {
 	valid map[string]*config.Instance
 	none  map[string]bool             // units without the section
 	told  map[string][]string         // errors that were logged, until they are mended
-	force map[string]*config.Instance // what effective returned last
-	clash map[string][]string         // conflicts that were logged, until they are mended, by unit
+	force map[string]*config.Instance // what effective returned last, and its units by service
+	units map[string][]string
+	stale bool                // something that effective looks at has changed
+	clash map[string][]string // conflicts that were logged, until they are mended, by unit
 }
 
 func newSettings(log *slog.Logger) *settings {
 	return &settings{log: log, files: map[string][]config.File{}, valid: map[string]*config.Instance{},
-		none: map[string]bool{}, told: map[string][]string{}}
+		none: map[string]bool{}, told: map[string][]string{}, stale: true}
 }
 
 // read takes in the files of u. If they are invalid from the start, it has what
@@ -35,15 +37,20 @@ func (s *settings) read(u Unit, state *State) {
 	if old, ok := s.files[u.Name]; ok && sameFiles(old, u.Files) {
 		return
 	}
-	s.files[u.Name] = u.Files
+	s.files[u.Name], s.stale = u.Files, true
 	in, err := config.ParseInstance(u.Name, u.Files)
 	s.tell(u.Name, err)
 	delete(s.none, u.Name)
 	switch {
 	case err != nil:
-		if had := state.instance(u.Name); had != nil && s.valid[u.Name] == nil {
+		if had := s.had(u.Name, state); had != nil {
 			s.valid[u.Name] = had
 		}
+	case in == nil && !whole(u.Files) && s.had(u.Name, state) != nil:
+		// What cannot be read has not been taken away from what runs: the file
+		// may be masked, deleted, or where the daemon's sandbox hides it.
+		s.valid[u.Name] = s.had(u.Name, state)
+		s.log.Warn("unit file is gone, masked or not readable: what it asked for holds", "unit", u.Name)
 	case in == nil:
 		delete(s.valid, u.Name)
 		s.none[u.Name] = true
@@ -52,8 +59,21 @@ func (s *settings) read(u Unit, state *State) {
 	}
 }
 
+// had returns what a unit asked for when that was last valid, in this daemon or
+// an earlier one; nil if it never was.
+func (s *settings) had(unit string, state *State) *config.Instance {
+	return cmp.Or(s.valid[unit], state.instance(unit))
+}
+
+// whole reports whether files begin with the unit's own, and not with a drop-in
+// or with what masks it.
+func whole(files []config.File) bool {
+	return len(files) > 0 && files[0].Data != nil && strings.HasSuffix(files[0].Path, ".service")
+}
+
 // drop forgets a unit that is not loaded any more.
 func (s *settings) drop(unit string) {
+	s.stale = true
 	delete(s.files, unit)
 	delete(s.valid, unit)
 	delete(s.none, unit)
@@ -99,14 +119,4 @@ func same(a, b *config.Instance) bool {
 func sameRouting(a, b *config.Instance) bool {
 	return a.Service == b.Service && a.Scope == b.Scope && slices.Equal(a.Listen, b.Listen) &&
 		(a.Ports == nil) == (b.Ports == nil) && maps.Equal(a.Ports, b.Ports)
-}
-
-// asked renders what a unit's files ask for, to tell one version of them from
-// another.
-func asked(in *config.Instance) string {
-	b, err := json.Marshal(in) // without ListenAt: a line that moved asks for nothing else
-	if err != nil {
-		panic(fmt.Sprintf("controller: marshal of a settings value: %v", err)) // plain data
-	}
-	return string(b)
 }

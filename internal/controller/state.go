@@ -62,9 +62,9 @@ type Refusal struct {
 	Unit   string `json:"unit"`
 	Reason string `json:"reason"`
 	// Asked is what its unit file said then; another text is another try.
-	Asked string        `json:"asked"`
-	At    time.Duration `json:"at"`    // the last time
-	Tries int           `json:"tries"` // how often so far
+	Asked config.Instance `json:"asked"`
+	At    time.Duration   `json:"at"`    // the last time
+	Tries int             `json:"tries"` // how often so far
 	// Passing: the reason is one that passes, so it is tried again even while
 	// something else serves.
 	Passing bool `json:"passing,omitempty"`
@@ -205,8 +205,13 @@ func (s *State) rules() nat.Rules {
 				public[t.Endpoint.Port] = true
 			}
 		}
-		if svc.Current != nil {
-			guard(svc.Current)
+		switch cur := svc.Current; {
+		case cur != nil && !svc.Down:
+			guard(cur)
+		case cur != nil: // anybody may have its port, but no connection a stale entry
+			for _, p := range cur.ports() {
+				guarded[p] = guarded[p] || false
+			}
 		}
 		for _, o := range svc.Old {
 			if !o.Ended {

@@ -1,6 +1,9 @@
 package controller
 
-import "context"
+import (
+	"context"
+	"errors"
+)
 
 // stop stops the unit of an old one, and tries until it can. It is for one
 // activation only, and systemd is asked for a unit: so it looks each time
@@ -58,8 +61,8 @@ func (c *Controller) reset(ctx context.Context, a reset) result {
 	}
 }
 
-// insist repeats a call to systemd, which may be away for a while, until it
-// succeeds or insistFor is over.
+// insist repeats a call to systemd while that is away, until there is an answer
+// or insistFor is over.
 func (c *Controller) insist(ctx context.Context, call func(context.Context) error) error {
 	began := c.Now()
 	var r retry
@@ -69,7 +72,7 @@ func (c *Controller) insist(ctx context.Context, call func(context.Context) erro
 			defer cancel()
 			return call(ctx)
 		}()
-		if err == nil || c.Now()-began >= insistFor {
+		if err == nil || errors.As(err, new(Permanent)) || c.Now()-began >= insistFor {
 			return err
 		}
 		r.failed(c.Now())

@@ -28,7 +28,8 @@ type result func(context.Context)
 // running is a task under way.
 type running struct {
 	cancel  context.CancelFunc
-	dropped bool // cancelled: its result is not wanted
+	dropped bool   // cancelled: its result is not wanted
+	unit    string // of a prepareTask
 }
 
 // start runs f as t. Its result is taken in unless t was cancelled.

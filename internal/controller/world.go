@@ -10,9 +10,11 @@ import (
 // world is all that a plan is made from.
 type world struct {
 	Now         time.Duration               // CLOCK_MONOTONIC
+	Families    nat.Family                  // that redirects can serve on this host
 	LastCurrent map[string]string           // service to unit, before this boot
 	Units       map[string]Unit             // those that carry the section, or that State names
 	Settings    map[string]*config.Instance // what their files ask for, by unit
+	Members     map[string][]string         // the units of each service in Settings, sorted
 	Released    map[string]bool             // units whose section was removed
 	State       *State
 	Prepared    map[string]preparation   // by InvocationID
@@ -24,8 +26,9 @@ type world struct {
 
 // preparation is the outcome of looking at a candidate.
 type preparation struct {
-	Asked   string        // the settings it was made for
-	At      time.Duration // when it was done
+	Unit    string
+	Asked   config.Instance // the settings it was made for
+	At      time.Duration   // when it was done
 	Targets []nat.Target
 	AtBoot  bool // started by the boot, not by an operator
 	Err     error
@@ -46,34 +49,42 @@ func newWorld() world {
 
 // prune drops what was known of activations that are no more.
 func (w *world) prune() {
-	alive := make(map[string]bool, len(w.Units))
-	for _, u := range w.Units {
-		alive[u.Invocation] = true
-	}
-	old := map[string]bool{}
 	for name, svc := range w.State.Services {
-		for id := range svc.Refused {
-			if !alive[id] {
+		for id, r := range svc.Refused {
+			if w.Units[r.Unit].Invocation != id {
 				delete(svc.Refused, id)
 			}
-		}
-		for _, o := range svc.Old {
-			old[o.ID] = true
 		}
 		if svc.Current == nil && len(svc.Old) == 0 && len(svc.Refused) == 0 {
 			delete(w.State.Services, name)
 		}
 	}
-	keep(w.Prepared, alive)
-	keep(w.Unhealthy, alive)
-	keep(w.Deaf, alive)
-	keep(w.Stopped, old)
+	for id, p := range w.Prepared {
+		if w.Units[p.Unit].Invocation != id {
+			delete(w.Prepared, id)
+		}
+	}
+	if len(w.Unhealthy)+len(w.Deaf)+len(w.Stopped) == 0 {
+		return
+	}
+	known := map[string]bool{}
+	for _, svc := range w.State.Services {
+		if svc.Current != nil {
+			known[svc.Current.ID] = true
+		}
+		for _, o := range svc.Old {
+			known[o.ID] = true
+		}
+	}
+	keep(w.Unhealthy, known)
+	keep(w.Deaf, known)
+	keep(w.Stopped, known)
 }
 
-// keep deletes from m what is not in wanted.
-func keep[V any](m map[string]V, wanted map[string]bool) {
+// keep deletes from m what is not in known.
+func keep[V any](m map[string]V, known map[string]bool) {
 	for id := range m {
-		if !wanted[id] {
+		if !known[id] {
 			delete(m, id)
 		}
 	}
