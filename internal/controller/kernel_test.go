@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -255,7 +256,8 @@ func (d *daemon) SaveCurrent(m map[string]string) error {
 // errIgnore has a call do nothing and succeed.
 var errIgnore = errors.New("nothing done")
 
-var errAway = errors.New("Message recipient disconnected")
+// errAway is what calls to systemd end with that has not come back in time.
+var errAway = fmt.Errorf("%w (last: Message recipient disconnected)", context.DeadlineExceeded)
 
 // saved returns the State as the Store has it.
 func (h *host) saved() State {

@@ -50,7 +50,7 @@ func (s *settings) read(u Unit, state *State) {
 		// What cannot be read has not been taken away from what runs: the file
 		// may be masked, deleted, or where the daemon's sandbox hides it.
 		s.valid[u.Name] = s.had(u.Name, state)
-		s.log.Warn("unit file is gone, masked or not readable: what it asked for holds", "unit", u.Name)
+		s.log.Warn("its file is gone, masked or not readable: what it asked for holds", "unit", u.Name)
 	case in == nil:
 		delete(s.valid, u.Name)
 		s.none[u.Name] = true
