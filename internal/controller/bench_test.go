@@ -14,7 +14,7 @@ import (
 // many returns a Controller of n services, each with a current activation, one
 // that drains, and one that was refused.
 func many(n int) *Controller {
-	c := New(Options{Log: slog.New(slog.DiscardHandler), Now: func() time.Duration { return now }})
+	c := New(Options{Router: fixed{}, Log: slog.New(slog.DiscardHandler), Now: func() time.Duration { return now }})
 	c.world.Now = now
 	for i := range n {
 		service := fmt.Sprintf("app%d", i)
@@ -39,6 +39,11 @@ func many(n int) *Controller {
 	}
 	return c
 }
+
+// fixed is a Router of which nothing but its families is asked.
+type fixed struct{ Router }
+
+func (fixed) Families() nat.Family { return nat.DualStack }
 
 func BenchmarkPlan(b *testing.B) {
 	for _, n := range []int{1, 50, 1000} {

@@ -2,6 +2,8 @@ package controller
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -481,6 +483,32 @@ func TestSimpleWaitsUntilListenersSettle(t *testing.T) {
 			t.Errorf("switched after %s", took)
 		}
 	})
+}
+
+// A server that is slow to become healthy is waited for as long as it may take.
+func TestProbeTimeout(t *testing.T) {
+	for _, hangs := range []time.Duration{0, 3 * time.Second} {
+		t.Run(fmt.Sprint("an attempt takes ", hangs), func(t *testing.T) {
+			bubble(t, func(h *host) {
+				h.run()
+				var healthy atomic.Bool
+				h.hook(func(call string) error {
+					if call != "Probe" {
+						return nil
+					}
+					time.Sleep(hangs)
+					if !healthy.Load() {
+						return errors.New("503 Service Unavailable")
+					}
+					return nil
+				})
+				h.start(v1, app{file: "Listen=443\nProbe=http:/\nProbeTimeoutSec=10min"})
+				time.Sleep(9 * time.Minute)
+				healthy.Store(true)
+				h.until("it serves", 10*time.Second, func() bool { return h.serving("myapp") == v1 })
+			})
+		})
+	}
 }
 
 func TestBootWithTwoEnabled(t *testing.T) {

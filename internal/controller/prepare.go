@@ -145,21 +145,30 @@ func probeAddrs(targets []nat.Target, ls []Listener) ([]netip.AddrPort, error) {
 	return addrs, nil
 }
 
-// answers repeats the probe until it succeeds or ctx ends. Each attempt may take
-// twice as long as the one before it, so neither a lost first one nor a slow
-// server uses up all the time.
+// answers repeats the probe until it succeeds or ctx ends, and then returns the
+// last failure that was not ctx's. After an attempt that used up its time the
+// next one may take twice as long, so neither a lost first one nor a slow server
+// uses up all of it.
 func (c *Controller) answers(ctx context.Context, p config.Probe, addr netip.AddrPort) error {
 	if p.Kind == config.ProbeNone {
 		return nil
 	}
-	pause := look
-	for limit := time.Second; ; limit *= 2 {
+	var last error
+	pause, limit := look, time.Second
+	for {
+		began := c.Now()
 		err := c.probe(ctx, limit, p, addr)
 		if err == nil {
 			return nil
 		}
+		if last == nil || ctx.Err() == nil {
+			last = err
+		}
+		if c.Now()-began >= limit {
+			limit = min(2*limit, time.Minute)
+		}
 		if sleep(ctx, pause) != nil {
-			return err
+			return last
 		}
 		pause = min(2*pause, time.Second)
 	}

@@ -2,8 +2,6 @@
 // connection, or answers an HTTP request. A probe connects straight to the
 // private port, from this host, and leaves nothing behind but a connection
 // that it has closed in order.
-//
-//	err := probe.Wait(ctx, func(ctx context.Context) error {
-//		return probe.HTTP(ctx, addr, "/healthz")
-//	})
+// Each function makes one attempt, for as long as its context allows; how often
+// to try is up to the caller.
 package probe

@@ -39,6 +39,29 @@ func TestMistakeKeepsWhatWas(t *testing.T) {
 	s.deploy("v2")
 }
 
+// Taking a unit's file away takes away its next start, not what runs: not
+// even from a daemon that never saw the file.
+func TestUnitFileIsTakenAway(t *testing.T) {
+	for name, take := range map[string]string{
+		"masked":  "systemctl mask myapp@v1.service",
+		"deleted": "rm /etc/systemd/system/myapp@.service; systemctl daemon-reload",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := set(t)
+			s.deploy("v1")
+			s.do(take)
+			s.served("v1")
+			s.systemctl("restart", "switcherood")
+			s.log("its file", "myapp@v1.service")
+			s.served("v1")
+			if log := s.journal(); strings.Contains(log, "released") {
+				t.Errorf("released:\n%s", log)
+			}
+		})
+	}
+}
+
 // A mistake in a template shows before anything of it is started.
 func TestMistakeInATemplate(t *testing.T) {
 	t.Parallel()
@@ -63,6 +86,24 @@ func TestSectionIsRemoved(t *testing.T) {
 		return nil
 	})
 	s.is("myapp@v1", "active")
+}
+
+// What cannot be enabled does not leave the service without anything enabled.
+func TestNewOneCannotBeEnabled(t *testing.T) {
+	t.Parallel()
+	plain, install, _ := strings.Cut(strings.NewReplacer("%i", "web", "Listen=8080", "Listen=8080\nService=web").Replace(template), "[Install]")
+	s := set(t, map[string]string{
+		"/etc/systemd/system/blue.service":  plain + "[Install]" + install,
+		"/etc/systemd/system/green.service": plain,
+	})
+	s.systemctl("enable", "--now", "blue")
+	s.served("web")
+	s.start("green")
+	s.log("enablement did not follow", "[Install]")
+	s.is("blue", "inactive")
+	if got := s.systemctl("is-enabled", "blue"); got != "enabled" {
+		t.Errorf("blue is %s", got)
+	}
 }
 
 func TestTwoServicesClaimOnePort(t *testing.T) {

@@ -40,6 +40,20 @@ func TestProbeFailsAfterTheSwitch(t *testing.T) {
 	s.is("myapp@v2", "inactive")
 }
 
+// A new version that hangs within StandbySec= is found out, even if the third
+// probe fails only after it.
+func TestHangsAfterTheSwitch(t *testing.T) {
+	t.Parallel()
+	s := set(t, keys("StandbySec=3s", "ProbeTimeoutSec=1s"))
+	s.deploy("v1")
+	s.deploy("v2")
+	s.systemctl("kill", "--signal=STOP", "myapp@v2")
+	s.log("switched back", "to=myapp@v1.service", "3 times in a row")
+	s.served("v1")
+	s.systemctl("kill", "--signal=CONT", "myapp@v2")
+	s.is("myapp@v2", "inactive")
+}
+
 func TestCurrentDiesWithNoOther(t *testing.T) {
 	t.Parallel()
 	s := set(t, keys("Port=7001"), args("v1", "-listen [::]:7001"))
