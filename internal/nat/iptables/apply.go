@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -16,34 +15,27 @@ import (
 const maxWrites = 3
 
 // Apply implements nat.Backend. IPv4 comes first; an error of IPv6 leaves IPv4
-// as wanted. A *CommandError, possibly ErrLockBusy, is in the chain of errors
-// where a command is to blame.
+// as wanted. What Families does not cover is refused before anything is
+// written, or left aside if the target is served over IPv4 as well. A
+// *CommandError, possibly ErrLockBusy, is in the chain of errors where a command
+// is to blame.
 func (b *Backend) Apply(ctx context.Context, want nat.Rules) (nat.Change, error) {
 	var total nat.Change
 	if err := want.Validate(); err != nil {
+		return total, err
+	}
+	if err := b.settleFamilies(ctx, want); err != nil {
 		return total, err
 	}
 	moved, err := b.move(ctx, want)
 	if err != nil {
 		return nat.Change{Changed: moved != 0}, err
 	}
-	for _, t := range slices.Clone(b.tools) {
+	for _, t := range b.tools {
 		change, err := b.apply(ctx, t, want, moved&t.family != 0)
 		total.Changed = total.Changed || change.Changed
 		total.Repaired = total.Repaired || change.Repaired
-		if t.family == nat.IPv6 && isUnavailable(err) {
-			b.log.Warn("IPv6 is not available, serving IPv4 only", "err", err)
-			b.mu.Lock()
-			b.tools = b.tools[:1]
-			b.mu.Unlock()
-			err = nil
-		}
 		if err != nil {
-			return total, err
-		}
-	}
-	if len(b.tools) == 1 {
-		if err := needsIPv6(want); err != nil {
 			return total, err
 		}
 	}

@@ -356,8 +356,11 @@ func TestApplyWaitsForLock(t *testing.T) {
 	change, err := b.Apply(testContext(t), nat.Rules{Redirects: []nat.Redirect{web(v2, 8444)}})
 	release()
 	var cmdErr *CommandError
-	if change.Changed || !errors.Is(err, ErrLockBusy) || !errors.As(err, &cmdErr) || cmdErr.Hint() == "" {
-		t.Errorf("got %+v, %v", change, err)
+	if change.Changed || !errors.Is(err, ErrLockBusy) || !errors.As(err, &cmdErr) {
+		t.Fatalf("got %+v, %v", change, err)
+	}
+	if holder := fmt.Sprintf("process %d (", os.Getpid()); !strings.HasPrefix(cmdErr.Hint(), holder) {
+		t.Errorf("hint %q, want the holder %q in it", cmdErr.Hint(), holder)
 	}
 	if d := cmp.Diff(before, saved(t, Legacy, nat.IPv4, true)); d != "" {
 		t.Errorf("half applied: %s", d)

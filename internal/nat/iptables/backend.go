@@ -29,6 +29,7 @@ type Backend struct {
 	variant Variant
 	wait    int
 	tools   []*tool // IPv4, then IPv6 if this host has it; mu guards the length
+	noIPv6  error   // why it has not
 	// others are the other variant's tools, as far as this host has them.
 	others []*tool
 	// stale are the other variant's tools where that holds rules of ours, from
@@ -67,7 +68,7 @@ func New(ctx context.Context, opts Options) (*Backend, error) {
 	b.variant = t4.variant
 	b.tools = []*tool{t4}
 	if t6, err := findIPv6(ctx, b.variant, b.wait); err != nil {
-		b.log.Warn("IPv6 is not available, serving IPv4 only", "err", err)
+		b.withoutIPv6(err)
 	} else {
 		b.tools = append(b.tools, t6)
 	}
@@ -79,18 +80,6 @@ func New(ctx context.Context, opts Options) (*Backend, error) {
 // Name returns "iptables-nft" or "iptables-legacy".
 func (b *Backend) Name() string {
 	return "iptables-" + b.variant.String()
-}
-
-// Families are those that the backend serves: IPv4, and IPv6 where the host has
-// it, as far as was found out so far.
-func (b *Backend) Families() nat.Family {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	var all nat.Family
-	for _, t := range b.tools {
-		all |= t.family
-	}
-	return all
 }
 
 // findIPv6 uses the variant of IPv4: one host, one variant.

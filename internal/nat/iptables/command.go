@@ -28,6 +28,7 @@ type CommandError struct {
 	Stderr string // what it printed, on one line
 	Line   string // of its input, if it named one
 	Err    error  // *exec.ExitError, or why it was killed
+	Holder string // of the xtables lock, if that was busy and its holder could be seen
 }
 
 func (e *CommandError) Error() string {
@@ -53,17 +54,6 @@ func (e *CommandError) Is(target error) bool {
 	return target == ErrLockBusy && e.busy()
 }
 
-// Hint says what the operator can do about the error; "" if that is unknown.
-func (e *CommandError) Hint() string {
-	switch {
-	case e.busy():
-		return `see who holds the lock with "fuser -v /run/xtables.lock"`
-	case e.unavailable():
-		return "this kernel lacks table nat for the variant; set Backend= to the other one"
-	}
-	return ""
-}
-
 // Exit status 4 (RESOURCE_PROBLEM) has other causes as well.
 func (e *CommandError) busy() bool {
 	return strings.Contains(e.Stderr, "xtables lock")
@@ -73,6 +63,9 @@ func (e *CommandError) busy() bool {
 func (e *CommandError) unavailable() bool {
 	for _, text := range []string{
 		"can't initialize ip", "unable to initialize table", // legacy
+		// iptables-legacy-save; it says so of a lack of privilege or memory, too
+		"Cannot initialize: Table does not exist", "Cannot initialize: Protocol not available",
+		"Cannot initialize: Address family not supported",
 		"Could not fetch rule set generation id", "Failed to initialize nft", // nft
 	} {
 		if strings.Contains(e.Stderr, text) {
@@ -119,12 +112,16 @@ func run(ctx context.Context, timeout time.Duration, stdin string, argv ...strin
 		err = context.Cause(ctx)
 	}
 	said := stderr.String()
-	return "", &CommandError{
+	cmdErr := &CommandError{
 		Argv:   argv,
 		Stderr: strings.Join(strings.Fields(said), " "),
 		Line:   failedLine(said, stdin),
 		Err:    err,
 	}
+	if cmdErr.busy() {
+		cmdErr.Holder = lockHolder() // now, as it may be gone in a moment
+	}
+	return "", cmdErr
 }
 
 // Legacy says "line 3 failed", and no more; "Error occurred at line: 3" is

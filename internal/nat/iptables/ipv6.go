@@ -68,11 +68,13 @@ func servesIPv6(want nat.Rules) bool {
 	return false
 }
 
-// load makes the kernel load table nat of the legacy variant, if it has one. nft
-// has both families or none, and tells with the first read.
+// load makes the kernel load table nat of the legacy variant, if it has one: to
+// list it is enough. nft has both families or none, and tells with the first
+// read.
 func (t *tool) load(ctx context.Context) error {
 	if t.variant != Legacy || legacyTable(t.family, "nat") {
 		return nil
 	}
-	return t.write(ctx, "*nat\nCOMMIT\n")
+	_, err := t.readTable(ctx)
+	return err
 }

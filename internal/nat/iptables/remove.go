@@ -11,7 +11,9 @@ import (
 )
 
 // Remove implements nat.Backend: it clears both families and both variants, as
-// far as it can, and then returns all errors there were.
+// far as it can, and then returns all errors there were. A table nat that
+// iptables-nft made and nobody uses goes as well; those of the legacy variant
+// stay, empty, until their modules are unloaded.
 func (b *Backend) Remove(ctx context.Context) error {
 	var errs []error
 	for _, t := range slices.Concat(b.tools, b.others) {
@@ -24,6 +26,11 @@ func (b *Backend) Remove(ctx context.Context) error {
 			name := slices.Min(slices.Collect(maps.Keys(res.left.chains)))
 			errs = append(errs, fmt.Errorf("remove %v rules: chain %s is left, empty, because somebody else's rule leads to it: %s",
 				t.family, name, res.left.pinned[name]))
+		case t.variant == NFT:
+			// iptables made it for us, as it does for anybody who asks for it.
+			if err := removeEmptyTable(ctx, t.family); err != nil {
+				errs = append(errs, err)
+			}
 		}
 	}
 	b.stale = nil

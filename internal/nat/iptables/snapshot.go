@@ -1,7 +1,6 @@
 package iptables
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -25,13 +24,6 @@ type hook struct {
 	spec  string // as iptables-save shows it, to delete it by
 	rule  rule
 }
-
-var (
-	// errIncompatible: table nat was made by nft with what iptables lacks, so
-	// that iptables-nft-save shows nothing at all of it.
-	errIncompatible = errors.New(`the table holds rules that only nft can show ("nft list table ip nat")`)
-	errTruncated    = errors.New("no COMMIT at the end")
-)
 
 // parseSave reads what `iptables-save -t nat` printed.
 func parseSave(text string) (snapshot, error) {

@@ -61,9 +61,6 @@ type tool struct {
 	knownAt generation
 }
 
-// errNoCommand says that the host has no such iptables.
-var errNoCommand = errors.New("no such command in PATH")
-
 // findTool finds the commands of a variant, or of whatever the plain command
 // is (Auto).
 func findTool(ctx context.Context, family nat.Family, variant Variant, wait int) (*tool, error) {

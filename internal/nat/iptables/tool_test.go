@@ -97,7 +97,8 @@ func withoutIPv6() map[string]map[string]string {
 	}
 	return map[string]map[string]string{
 		"no command": host("", ""),
-		"no module":  host("", `echo "ip6tables-restore v1.8.9 (legacy): ip6tables-restore: unable to initialize table 'nat'" >&2; exit 2`),
+		"no module": host(`echo "ip6tables-save v1.8.9 (legacy): Cannot initialize: Table does not exist (do you need to insmod?)" >&2; exit 1`,
+			`echo "ip6tables-restore v1.8.9 (legacy): ip6tables-restore: unable to initialize table 'nat'" >&2; exit 2`),
 	}
 }
 
@@ -127,17 +128,59 @@ func TestWithoutIPv6(t *testing.T) {
 				t.Errorf("got %v", err)
 			}
 			got, err := b.Read(testContext(t))
-			if err != nil || len(got) != 1 || got[0].Activation != v1 {
-				t.Errorf("the rest was not applied: %+v, %v", got, err)
+			if err != nil || len(got) != 1 || got[0].Activation != v2 {
+				t.Errorf("written before it was refused: %+v, %v", got, err)
 			}
 		})
 	}
+}
+
+// TestIPv6RefusedFirst: what the first Apply of all cannot have, keeps nothing
+// else from the next one.
+func TestIPv6RefusedFirst(t *testing.T) {
+	for name, commands := range withoutIPv6() {
+		t.Run(name, func(t *testing.T) {
+			newNetns(t)
+			fakeCommands(t, commands)
+			b := newBackend(t, Legacy)
+			six := nat.Redirect{Service: "six", Activation: v1, Scope: nat.Network,
+				Targets: []nat.Target{target("", 80, 8080, nat.IPv6)}}
+			change, err := b.Apply(testContext(t), nat.Rules{Redirects: []nat.Redirect{web(v1, 8443), six}})
+			var h interface{ Hint() string }
+			if change != (nat.Change{}) || err == nil || !errors.As(err, &h) || h.Hint() == "" {
+				t.Errorf("got %+v, %v, hint %v", change, err, h)
+			}
+			if legacyTable(nat.IPv4, "nat") {
+				t.Error("IPv4 was written to")
+			}
+			if got := b.Families(); got != nat.IPv4 {
+				t.Errorf("serves %v", got)
+			}
+			mustApply(t, b, web(v1, 8443))
+			only4 := web(v1, 8443)
+			only4.Targets[0].Families = nat.IPv4
+			checkInstalled(t, b, nat.Rules{Redirects: []nat.Redirect{only4}})
+		})
+	}
+}
+
+func TestFamilies(t *testing.T) {
+	eachVariant(t, func(t *testing.T, v Variant) {
+		b := newBackend(t, v)
+		for range 2 {
+			if got := b.Families(); got != nat.DualStack {
+				t.Errorf("got %v", got)
+			}
+			mustApply(t, b, web(v1, 8443))
+		}
+	})
 }
 
 // TestIPv6Fails: any other error of IPv6 is one, and names the family.
 func TestIPv6Fails(t *testing.T) {
 	newNetns(t)
 	commands := withoutIPv6()["no module"]
+	commands["ip6tables-legacy-save"] = ""
 	commands["ip6tables-legacy-restore"] = "echo oops >&2; exit 1"
 	fakeCommands(t, commands)
 	b := newBackend(t, Legacy)
