@@ -49,17 +49,17 @@ func TestMoveMeetsSpoiledRules(t *testing.T) {
 			if change := mustApply(t, b, moved().Redirects...); !change.Changed {
 				t.Errorf("%s: %+v", tt.name, change)
 			}
-			for _, f := range families {
-				l, err := newLayout(moved(), f)
+			for _, tool := range b.tools {
+				want, err := newLayout(moved(), tool.family)
 				if err != nil {
 					t.Fatal(err)
 				}
-				have, err := parseSave(saved(t, v, f, false))
+				have, err := tool.readTable(testContext(t))
 				if err != nil {
 					t.Fatal(err)
 				}
-				if script := diff(have, l); script != "" {
-					t.Errorf("%s: %v still differs:\n%s", tt.name, f, script)
+				if script := diff(have, want); script != "" {
+					t.Errorf("%s: %v still differs:\n%s", tt.name, tool.family, script)
 				}
 			}
 		}
