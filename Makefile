@@ -35,9 +35,10 @@ test: go ## everything: lint, unit tests with -race, fuzzing, end to end on real
 	bin/suite
 
 .PHONY: lint
-lint: go ## gofmt, vet, staticcheck, and who may import whom (depguard)
+lint: go ## gofmt, vet, go.mod, staticcheck, and who may import whom (depguard)
 	@out=$$(gofmt -l .); test -z "$$out" || { echo "gofmt would change:" $$out >&2; exit 1; }
 	go vet ./...
+	go mod tidy -diff
 	$(TOOL) staticcheck ./...
 	$(TOOL) depguard ./...
 	go test ./test/lint
