@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/switcheroo/switcheroo/internal/config"
@@ -22,9 +23,19 @@ func (u units) Status(ctx context.Context, name string) (controller.Unit, error)
 func (u units) Listeners(ctx context.Context, of controller.Unit) ([]controller.Listener, error) {
 	var found []sockdiag.Listener
 	var err error
-	if of.Name == "" {
+	switch {
+	case of.Name == "":
 		found, err = sockdiag.Listeners(ctx)
-	} else {
+	case of.CGroup == "":
+		// It was read while it was starting.
+		var s sysunit.Status
+		if s, err = u.client.Status(ctx, of.Name); err == nil && s.ControlGroup == "" {
+			err = fmt.Errorf("systemd names no cgroup of %s", of.Name)
+		}
+		if err == nil {
+			found, err = sysunit.Listeners(ctx, s.ControlGroup)
+		}
+	default:
 		found, err = sysunit.Listeners(ctx, of.CGroup)
 	}
 	ls := make([]controller.Listener, len(found))

@@ -146,7 +146,13 @@ func (s *session) next() (e Event, any bool) {
 	if !s.told {
 		e = Event{Kind: Resync}
 		for _, t := range s.units {
-			if t.carries {
+			switch {
+			case !t.carries: // a Changed will tell of it
+			case t.lacksGroup() && (t.asked || s.reads.busy):
+				// It was started while the list was read. Told without its
+				// cgroup it would look like one that does not listen.
+				return Event{}, false
+			default:
 				e.Units = append(e.Units, t.status)
 			}
 		}

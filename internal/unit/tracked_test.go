@@ -367,6 +367,31 @@ func TestSessionListed(t *testing.T) {
 	}
 }
 
+// A unit that is started while the list is read has no cgroup in the answer.
+func TestResyncWaitsForTheCgroup(t *testing.T) {
+	s := offline()
+	s.ready = false
+	s.signal(managerSignal(2, "JobNew", uint32(3), dbus.ObjectPath("/job"), "web@1.service"))
+	s.signal(changedSignal(serviceIface, serviceAt(29, 7)))
+	s.signal(changedSignal(unitIface, unitAt(30, "active", idA, 0)))
+	s.listed([]loaded{loadedAt(10, "inactive", "", 0, 3)}, 9)
+	if told, asks := flow(s); told != "" || asks != 1 {
+		t.Fatalf("told %q and %d reads before the cgroup was read", told, asks)
+	}
+	unit := s.units[webPath]
+	s.reads.units, unit.asked = nil, false
+	s.reads.busy = true // it is being read
+	if e, any := s.next(); any {
+		t.Fatalf("told %+v while the cgroup was read", e)
+	}
+	s.reads.busy = false
+	unit.group(snapshot{map[string]dbus.Variant{"ControlGroup": dbus.MakeVariant("/group-a")}, 40}, idA)
+	s.changed(unit)
+	if e, any := s.next(); !any || e.Kind != Resync || len(e.Units) != 1 || e.Units[0].Active != "active" || e.Units[0].ControlGroup != "/group-a" {
+		t.Errorf("next = %+v, %v", e, any)
+	}
+}
+
 func TestBackoff(t *testing.T) {
 	var b backoff
 	var got []time.Duration
