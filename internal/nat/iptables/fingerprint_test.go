@@ -92,6 +92,31 @@ func TestWatch(t *testing.T) {
 	})
 }
 
+// TestWatchOfNoTable: what is not there is not loaded by looking at it.
+func TestWatchOfNoTable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		newNetns(t)
+		b := newBackend(t, Legacy)
+		mustApply(t, b)
+		watch := func() (calls int) {
+			t.Helper()
+			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+			defer cancel()
+			if err := b.Watch(ctx, func() { calls++ }); err != nil {
+				t.Error(err)
+			}
+			return calls
+		}
+		if calls := watch(); calls != 0 || legacyTable(nat.IPv4, "nat") || legacyTable(nat.IPv6, "nat") {
+			t.Errorf("called %d times, or loaded the table", calls)
+		}
+		ipt(t, Legacy, nat.IPv6, "-t nat -N FOO")
+		if calls := watch(); calls != 2 {
+			t.Errorf("called %d times, want 2", calls)
+		}
+	})
+}
+
 func TestWatchLeavesNFTAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		newNetns(t)

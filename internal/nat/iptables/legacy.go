@@ -40,27 +40,54 @@ type fingerprint struct {
 // getInfo is IPT_SO_GET_INFO and IP6T_SO_GET_INFO.
 const getInfo = 64
 
-// fingerprintOf takes one system call where `iptables-save` takes milliseconds.
+// fingerprintOf looks at table nat, and does not load it.
 func fingerprintOf(family nat.Family) (fingerprint, error) {
 	if !legacyTable(family, "nat") {
 		return fingerprint{}, nil
 	}
-	domain, level := unix.AF_INET, unix.SOL_IP
+	e, err := openEye(family)
+	if err != nil {
+		return fingerprint{}, err
+	}
+	defer e.close()
+	return e.look()
+}
+
+// eye is a socket to look at table nat of one family with, again and again: one
+// system call where iptables-save takes milliseconds. It looks at the network
+// namespace of the thread that opened it.
+type eye struct {
+	family nat.Family
+	fd     int
+}
+
+func openEye(family nat.Family) (*eye, error) {
+	domain := unix.AF_INET
 	if family == nat.IPv6 {
-		domain, level = unix.AF_INET6, unix.SOL_IPV6
+		domain = unix.AF_INET6
 	}
 	// IPPROTO_RAW: a socket that receives nothing.
 	fd, err := unix.Socket(domain, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_RAW)
 	if err != nil {
-		return fingerprint{}, fmt.Errorf("look at %v table nat: socket: %w", family, err)
+		return nil, fmt.Errorf("look at %v table nat: socket: %w", family, err)
 	}
-	defer unix.Close(fd)
+	return &eye{family, fd}, nil
+}
+
+// look makes the kernel load the table if it is not there.
+func (e *eye) look() (fingerprint, error) {
+	level := unix.SOL_IP
+	if e.family == nat.IPv6 {
+		level = unix.SOL_IPV6
+	}
 	f := fingerprint{name: [32]byte{'n', 'a', 't'}}
 	size := uint32(unsafe.Sizeof(f))
-	_, _, errno := unix.Syscall6(unix.SYS_GETSOCKOPT, uintptr(fd), uintptr(level), getInfo,
+	_, _, errno := unix.Syscall6(unix.SYS_GETSOCKOPT, uintptr(e.fd), uintptr(level), getInfo,
 		uintptr(unsafe.Pointer(&f)), uintptr(unsafe.Pointer(&size)), 0)
 	if errno != 0 {
-		return fingerprint{}, fmt.Errorf("look at %v table nat: %w", family, errno)
+		return fingerprint{}, fmt.Errorf("look at %v table nat: %w", e.family, errno)
 	}
 	return f, nil
 }
+
+func (e *eye) close() { unix.Close(e.fd) }

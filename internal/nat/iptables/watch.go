@@ -16,14 +16,20 @@ const lookEvery = 2 * time.Second
 // into it. That is a hint: the change may be none of our rules. Watch returns
 // nil when ctx ends, and must run in the network namespace of the rules.
 //
-// Only the legacy variant needs to be looked at, every 2 s, which takes some
-// microseconds. Changes to the nft variant are told by the kernel, to whoever
+// Only the legacy variant needs to be looked at, every 2 s, which takes two
+// system calls. Changes to the nft variant are told by the kernel, to whoever
 // listens to nftables notifications; there Watch does nothing.
 func (b *Backend) Watch(ctx context.Context, changed func()) error {
 	if b.variant != Legacy {
 		<-ctx.Done()
 		return nil
 	}
+	eyes := map[nat.Family]*eye{} // opened when they are first needed
+	defer func() {
+		for _, e := range eyes {
+			e.close()
+		}
+	}()
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
 	for {
@@ -31,7 +37,7 @@ func (b *Backend) Watch(ctx context.Context, changed func()) error {
 		case <-ctx.Done():
 			return nil
 		case <-ticker.C:
-			altered, err := b.altered()
+			altered, err := b.altered(eyes)
 			if err != nil {
 				return err
 			}
@@ -42,7 +48,7 @@ func (b *Backend) Watch(ctx context.Context, changed func()) error {
 	}
 }
 
-func (b *Backend) altered() (bool, error) {
+func (b *Backend) altered(eyes map[nat.Family]*eye) (bool, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, family := range []nat.Family{nat.IPv4, nat.IPv6} {
@@ -50,7 +56,7 @@ func (b *Backend) altered() (bool, error) {
 		if !applied {
 			continue
 		}
-		now, err := fingerprintOf(family)
+		now, err := lookAgain(family, seen, eyes)
 		if err != nil {
 			return false, err
 		}
@@ -59,4 +65,19 @@ func (b *Backend) altered() (bool, error) {
 		}
 	}
 	return false, nil
+}
+
+// lookAgain looks at a table that was as seen when it was last looked at.
+func lookAgain(family nat.Family, seen fingerprint, eyes map[nat.Family]*eye) (fingerprint, error) {
+	if seen == (fingerprint{}) {
+		return fingerprintOf(family) // an eye would load it
+	}
+	if eyes[family] == nil {
+		e, err := openEye(family)
+		if err != nil {
+			return fingerprint{}, err
+		}
+		eyes[family] = e
+	}
+	return eyes[family].look()
 }
