@@ -229,6 +229,121 @@ func TestDrainDeadlineOverACrash(t *testing.T) {
 	})
 }
 
+func TestQuiesceDeadlineOverACrash(t *testing.T) {
+	bubble(t, func(h *host) {
+		h.run()
+		h.start(v1, app{file: "Listen=443\nStandbySec=0\nDrainSec=0", queued: time.Hour})
+		h.deployed(v1)
+		h.start(v2, app{file: noStandby})
+		h.serves("myapp", v2)
+		switched := h.now()
+		for range 3 {
+			time.Sleep(8 * time.Second)
+			h.kill()
+			h.run()
+		}
+		h.is(v1, "inactive")
+		if took := h.now() - switched; took < 30*time.Second || took > 31*time.Second {
+			t.Errorf("stopped after %s", took)
+		}
+		if h.logged("queues did not empty", "unaccepted=1") != 1 {
+			t.Error("not told")
+		}
+	})
+}
+
+// One that is back in between drains anew.
+func TestDrainsAnew(t *testing.T) {
+	bubble(t, func(h *host) {
+		h.run()
+		h.start(v1, app{file: "Listen=443\nStandbySec=0\nDrainSec=1min", busy: time.Hour})
+		h.deployed(v1)
+		h.start(v2, app{file: noStandby})
+		h.serves("myapp", v2)
+		time.Sleep(30 * time.Second)
+		h.crash(v2)
+		h.serves("myapp", v1)
+		time.Sleep(10 * time.Second)
+		h.start(v3, app{file: noStandby})
+		h.serves("myapp", v3)
+		switched := h.now()
+		h.is(v1, "inactive")
+		if took := h.now() - switched; took < time.Minute || took > time.Minute+time.Second {
+			t.Errorf("stopped after %s", took)
+		}
+	})
+}
+
+// The older one runs, but has closed its listener: the port is better refused
+// than led to whoever takes that port next.
+func TestOlderOneHasGoneDeaf(t *testing.T) {
+	bubble(t, func(h *host) {
+		h.run()
+		h.start(v1, app{})
+		h.deployed(v1)
+		h.start(v2, app{})
+		h.serves("myapp", v2)
+		time.Sleep(time.Second)
+		h.do(func() { h.units[v1].listeners = nil })
+		h.crash(v2)
+		h.serves("myapp", "")
+		h.stays(5 * time.Second)
+		h.went("myapp-v1-1", "myapp-v2-1")
+		if h.logged("not switched back to", v1) != 1 {
+			t.Error("not told, or not once")
+		}
+	})
+}
+
+// Rules that another program has put back, from the time before.
+func TestRulesOfARejectedOneAreFound(t *testing.T) {
+	bubble(t, func(h *host) {
+		h.run()
+		const file = "Listen=443\nStandbySec=1min"
+		h.start(v1, app{file: file})
+		h.deployed(v1)
+		h.start(v2, app{file: file, sickAfter: 5 * time.Second, busy: time.Hour})
+		h.serves("myapp", v2)
+		var before [2]map[string]installed
+		h.do(func() { before = h.kernel.families })
+		h.serves("myapp", v1)
+		h.kill()
+		h.do(func() { h.kernel.families = before })
+		h.run()
+		h.serves("myapp", v1)
+		h.went("myapp-v1-1", "myapp-v2-1", "myapp-v1-1")
+	})
+}
+
+// What is known does not grow with the number of deploys.
+func TestNothingGrows(t *testing.T) {
+	bubble(t, func(h *host) {
+		d := h.run()
+		for i := range 30 {
+			h.start(fmt.Sprintf("myapp@bad%d.service", i), app{deaf: true})
+			unit := fmt.Sprintf("myapp@%d.service", i)
+			h.start(unit, app{stopTakes: time.Second, killed: i%2 == 0})
+			h.serves("myapp", unit)
+			time.Sleep(time.Minute)
+			h.systemctl("stop", fmt.Sprintf("myapp@bad%d.service", i))
+		}
+		time.Sleep(time.Hour)
+		h.kill()
+		w, s := d.world, d.settings
+		for what, n := range map[string]int{
+			"units": len(w.Units), "settings": len(w.Settings), "members": len(w.Members), "released": len(w.Released),
+			"services": len(w.State.Services), "old": len(w.State.Services["myapp"].Old), "refused": len(w.State.Services["myapp"].Refused),
+			"prepared": len(w.Prepared), "unhealthy": len(w.Unhealthy), "deaf": len(w.Deaf), "stopped": len(w.Stopped), "last": len(w.LastCurrent),
+			"files": len(s.files), "valid": len(s.valid), "none": len(s.none), "told": len(s.told), "clash": len(s.clash),
+			"doubts": len(d.doubts), "refusals": len(d.Controller.told), "saved": len(d.Controller.current),
+		} {
+			if n > 1 {
+				t.Errorf("%s: %d are known of", what, n)
+			}
+		}
+	})
+}
+
 func TestRefusedKeepsTheOldOne(t *testing.T) {
 	tests := map[string]struct {
 		app app
@@ -448,6 +563,9 @@ func TestDrainingOneIsRestartedBySystemd(t *testing.T) {
 		h.crash(v1)
 		h.deployed(v2, v1)
 		h.went("myapp-v1-1", "myapp-v2-1")
+		if h.logged("not watched") > 0 {
+			t.Error("a task that was given up has told of it")
+		}
 	})
 }
 
@@ -541,6 +659,12 @@ func TestBootWithTheOtherLater(t *testing.T) {
 		h.run()
 		h.serves("myapp", v1)
 		h.is(v2, "active")
+		time.Sleep(time.Second)
+		h.do(func() {
+			if !slices.Equal(h.kernel.guarded, []uint16{10001, 10002}) {
+				t.Errorf("guarded: %v", h.kernel.guarded)
+			}
+		})
 		h.deployed(v1, v2)
 		h.went("myapp-v1-1")
 	})

@@ -161,6 +161,11 @@ func TestKilledAnywhere(t *testing.T) {
 						if diff := cmp.Diff(strings.Split(want, "\n"), strings.Split(h.summary(), "\n")); diff != "" {
 							t.Errorf("ends differently (-undisturbed +killed):\n%s", diff)
 						}
+						h.do(func() {
+							if h.kernel.halves > 0 {
+								t.Error("a service has lost a family for a while")
+							}
+						})
 						if path := h.path(); !life.flips && returns(path) {
 							t.Errorf("the traffic went back and forth: %v", path)
 						}

@@ -81,6 +81,10 @@ func TestApplyFailsForAWhile(t *testing.T) {
 		h.start(v2, app{})
 		time.Sleep(time.Minute)
 		h.went("myapp-v1-1")
+		for range 1000 { // no matter what else happens
+			h.reload()
+			time.Sleep(time.Millisecond)
+		}
 		h.few("Apply", n, 10, 30)
 		// What can be done without rules is done.
 		h.start("other@v1.service", app{file: "Listen=80", deaf: true})

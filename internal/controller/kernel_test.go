@@ -20,6 +20,7 @@ type kernel struct {
 	guarded  []uint16
 	lockedBy *daemon
 	applies  int
+	halves   int                 // services that have lost one family and kept the other
 	path     map[string][]string // activations that a service has pointed at in IPv4, in order
 	between  func() error        // is called between the two commits
 }
@@ -124,6 +125,11 @@ func (d *daemon) Apply(ctx context.Context, want nat.Rules) (nat.Change, error) 
 		if i == 0 {
 			d.record(next)
 		}
+		for name := range k.families[i] {
+			if _, ok := next[name]; !ok && slices.ContainsFunc(want.Redirects, func(r nat.Redirect) bool { return r.Service == name }) {
+				k.halves++
+			}
+		}
 		k.families[i] = next
 	}
 	k.guarded = want.Guarded
@@ -183,7 +189,7 @@ func (d *daemon) Foreign(ctx context.Context, redirects []nat.Redirect) ([]nat.F
 }
 
 func (d *daemon) Quiesce(ctx context.Context, ports []uint16, limit time.Duration) (Left, error) {
-	return d.idle(ctx, "Quiesce", ports, limit, func(*fakeUnit) time.Duration { return 20 * time.Millisecond })
+	return d.idle(ctx, "Quiesce", ports, limit, func(u *fakeUnit) time.Duration { return 20*time.Millisecond + u.queued })
 }
 
 func (d *daemon) Drain(ctx context.Context, ports []uint16, limit time.Duration) (Left, error) {
@@ -204,7 +210,7 @@ func (d *daemon) idle(ctx context.Context, call string, ports []uint16, limit ti
 		err = sleep(ctx, min(rest, limit))
 	}
 	if rest > limit {
-		return Left{Connections: 1}, err
+		return Left{Unaccepted: 1, Connections: 1}, err
 	}
 	return Left{}, err
 }

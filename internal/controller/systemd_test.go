@@ -24,6 +24,7 @@ type app struct {
 	stopTakes  time.Duration // from SIGTERM
 	killed     bool          // it has to be, by TimeoutStopSec=
 	busy       time.Duration // how long its connections take to end once it is old
+	queued     time.Duration // how long its queues take to empty
 	listen     []Listener    // port 0: one of its own. Default: [::]:0
 	deaf       bool          // it listens nowhere
 	port       uint16        // for default listeners
