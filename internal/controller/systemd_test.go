@@ -29,7 +29,6 @@ type app struct {
 	deaf       bool          // it listens nowhere
 	port       uint16        // for default listeners
 	bindAfter  time.Duration // its start
-	probe      func() error  // default: by sickAfter
 	section    bool          // without the section at all
 }
 

@@ -38,7 +38,7 @@ func run(args []string) error {
 	case len(args) >= 3 && args[0] == "run":
 		return repeat(args[1], args[2:])
 	}
-	return errors.New("usage: witness watch BACKEND | serve VERSION | listen ADDRESS N | run N COMMAND...")
+	return errors.New("usage: witness watch BACKEND | serve VERSION | listen ADDRESS N | run N COMMAND [ARG]")
 }
 
 // told is the order in which events are printed.
