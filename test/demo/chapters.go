@@ -9,7 +9,7 @@ import (
 )
 
 // streamFor is long enough to begin before a deploy and end well after it.
-const streamFor = 7 * time.Second
+const streamFor = 9 * time.Second
 
 // breath is for the reader, and for clients to meet what a step left behind.
 const breath = 2 * time.Second
@@ -37,22 +37,24 @@ func (s *story) show(ctx context.Context) error {
 
 func (s *story) commandEnded() bool { return s.command == nil }
 
-// deploy types systemctl start, and returns when it has returned and the
-// daemon has said its message of a version.
-func (s *story) deploy(ctx context.Context, instance, message, about string) error {
-	s.types(ctx, "systemctl", "start", "myapp@"+instance)
-	return s.until(ctx, fmt.Sprintf("switcherood to say %q of %s", message, about), func() bool {
-		return s.commandEnded() && s.record.has(message, about)
+// starts types systemctl start of a version.
+func (s *story) starts(ctx context.Context, v string) {
+	s.types(ctx, "systemctl", "start", "myapp@"+v)
+}
+
+// deploy starts a version and returns when the port leads to it.
+func (s *story) deploy(ctx context.Context, v string) error {
+	s.starts(ctx, v)
+	err := s.until(ctx, "the port to lead to "+v, func() bool {
+		return s.commandEnded() && (s.failed != nil || s.record.has(switched, v))
 	})
+	return errors.Join(err, s.failed)
 }
 
 // first starts v1.
 func (s *story) first(ctx context.Context) error {
 	s.screen.title("1  The first version")
-	if err := s.deploy(ctx, "v1", switched, "v1"); err != nil {
-		return err
-	}
-	return s.failed
+	return s.deploy(ctx, "v1")
 }
 
 // second deploys v2 while clients are at work, one of them on a long stream.
@@ -66,11 +68,8 @@ func (s *story) second(ctx context.Context) (*stream, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.deploy(ctx, "v2", switched, "v2"); err != nil {
+	if err := s.deploy(ctx, "v2"); err != nil {
 		return nil, err
-	}
-	if s.failed != nil {
-		return nil, s.failed
 	}
 	if err := s.asks(ctx, "v2"); err != nil {
 		return nil, err
@@ -139,7 +138,8 @@ func (s *story) tellsOf(st *stream) error {
 func (s *story) third(ctx context.Context) error {
 	s.screen.title("3  A version that never gets ready")
 	s.screen.say("A drop-in says how long systemd waits for it: %s.", strings.Fields(v3Timeout)[1])
-	if err := s.deploy(ctx, "v3", neverReady, "v3"); err != nil {
+	s.starts(ctx, "v3")
+	if err := s.until(ctx, "v3 to fail", func() bool { return s.commandEnded() && s.record.has(neverReady, "v3") }); err != nil {
 		return err
 	}
 	if s.failed == nil {
@@ -152,11 +152,8 @@ func (s *story) third(ctx context.Context) error {
 func (s *story) fourth(ctx context.Context) error {
 	s.screen.title("4  A version that crashes " + human(dieAfter) + " after it got ready")
 	s.screen.say("What it has in hand at that moment is lost with it. The question is how soon the port leads to v2 again.")
-	if err := s.deploy(ctx, "v4", switched, "v4"); err != nil {
+	if err := s.deploy(ctx, "v4"); err != nil {
 		return err
-	}
-	if s.failed != nil {
-		return s.failed
 	}
 	if err := s.until(ctx, "the port to lead to v2 again", func() bool { return s.record.has(switchedBack, "v2") }); err != nil {
 		return err

@@ -84,7 +84,7 @@ func TestDemo(t *testing.T) {
 		`port 443 now leads to v2; open connections stay with v1`,
 		`its stream, begun before, still comes from v1`,
 		`answers: v1 [0-9,]+, v2 [0-9,]+; failed: 0\n`,
-		`its stream is complete: 7 s, every byte right, from v1`,
+		`its stream is complete: 9 s, every byte right, from v1`,
 		`asks systemd to stop v1`,
 		`v1 has stopped`,
 		`# systemctl start myapp@v3\n`,
