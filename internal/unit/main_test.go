@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"log"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -32,6 +31,12 @@ func TestMain(m *testing.M) {
 	}
 }
 
+// fatal ends the program inside.
+func fatal(why any) {
+	fmt.Fprintln(os.Stderr, why)
+	os.Exit(1)
+}
+
 // connectPrivately makes many connections to the private socket, and a call on
 // each.
 func connectPrivately() {
@@ -39,11 +44,11 @@ func connectPrivately() {
 	for range 50 {
 		b, err := openPrivate(context.Background(), c.private)
 		if err != nil {
-			log.Fatal(err)
+			fatal(err)
 		}
 		call := b.call(context.Background(), b.systemd(managerPath), managerIface+".GetUnit", "basic.target")
 		if call.Err != nil {
-			log.Fatal(call.Err)
+			fatal(call.Err)
 		}
 		b.close()
 	}
@@ -55,7 +60,7 @@ func printBootFinished() {
 	defer c.Close()
 	at, err := c.BootFinished(context.Background())
 	if err != nil {
-		log.Fatal(err)
+		fatal(err)
 	}
 	fmt.Println(at)
 }
@@ -72,7 +77,7 @@ func watchAndPrint() {
 		c.Run(ctx, events)
 	}()
 	if at, err := c.BootFinished(ctx); err != nil || at == 0 {
-		log.Fatalf("BootFinished = %v, %v", at, err)
+		fatal(fmt.Sprintf("BootFinished = %v, %v", at, err))
 	}
 	out := json.NewEncoder(os.Stdout)
 	for e := range events {
