@@ -54,6 +54,9 @@ func parseForeign(spec string) (foreignRule, bool) {
 		words = words[1+n:]
 		switch {
 		case name == "-m" && n > 0:
+			if not {
+				return foreignRule{}, false // iptables knows no such thing
+			}
 			r.matches = append(r.matches, match{module: args[0]})
 		case strings.HasPrefix(name, "--") && len(r.matches) > 0:
 			last := &r.matches[len(r.matches)-1]
