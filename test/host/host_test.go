@@ -218,7 +218,7 @@ func TestBootFailureIsTold(t *testing.T) {
 		{"no such bind", host.Options{Binds: map[string]string{"/x": "/nonexistent"}}, "no such file"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
 			defer cancel()
 			h, err := host.Boot(ctx, c.opts)
 			if err == nil {
