@@ -161,8 +161,10 @@ func TestKilledAnywhere(t *testing.T) {
 						if diff := cmp.Diff(strings.Split(want, "\n"), strings.Split(h.summary(), "\n")); diff != "" {
 							t.Errorf("ends differently (-undisturbed +killed):\n%s", diff)
 						}
+						// A state that was never saved cannot tell what IPv6 led to.
+						completed := h.logged("the rules found were not complete") > 0
 						h.do(func() {
-							if h.kernel.halves > 0 {
+							if h.kernel.halves > 0 && !completed {
 								t.Error("a service has lost a family for a while")
 							}
 						})
