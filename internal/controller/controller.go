@@ -109,9 +109,10 @@ func (c *Controller) Run(ctx context.Context, events <-chan Event) error {
 				continue
 			}
 			c.observe(e)
-			c.more(events)
+			c.more(ctx, events)
 		case done := <-c.results:
 			done(ctx)
+			c.more(ctx, events)
 		case <-c.nudges:
 			c.dirty, c.foreign = true, true
 		case done := <-c.pings:
@@ -137,8 +138,8 @@ func (c *Controller) Run(ctx context.Context, events <-chan Event) error {
 }
 
 // more takes in what else has happened, so that activations which became
-// ready together are switched to in one commit.
-func (c *Controller) more(events <-chan Event) {
+// ready together, or while a commit was under way, are switched to in one.
+func (c *Controller) more(ctx context.Context, events <-chan Event) {
 	for {
 		select {
 		case e, open := <-events:
@@ -146,6 +147,8 @@ func (c *Controller) more(events <-chan Event) {
 				return
 			}
 			c.observe(e)
+		case done := <-c.results:
+			done(ctx)
 		default:
 			return
 		}

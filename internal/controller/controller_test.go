@@ -144,6 +144,27 @@ func TestNoNeedlessCall(t *testing.T) {
 	})
 }
 
+// What became ready while a commit was under way goes into the next one, all of
+// it: a commit takes as long for fifty services as for one.
+func TestManyAtOnce(t *testing.T) {
+	bubble(t, func(h *host) {
+		h.run()
+		const services = 50
+		unit := func(i int) string { return fmt.Sprintf("s%d.service", i) }
+		for i := range services {
+			h.start(unit(i), app{file: fmt.Sprintf("Listen=%d", 1000+i), readyAfter: time.Duration(i) * 100 * time.Microsecond})
+		}
+		for i := range services {
+			h.serves(fmt.Sprintf("s%d", i), unit(i))
+		}
+		var applies int
+		h.do(func() { applies = h.kernel.applies })
+		if applies > 10 { // each takes 2 ms, and they became ready within 5
+			t.Errorf("%d services were ready at once, and that took %d commits", services, applies)
+		}
+	})
+}
+
 func TestIdle(t *testing.T) {
 	bubble(t, func(h *host) {
 		d := h.run()
