@@ -23,6 +23,8 @@ var summary tables
 
 type tables struct {
 	switches []measurement
+	services []measurement
+	idle     []idle
 }
 
 // measurement is the switches of one host.
@@ -31,6 +33,10 @@ type measurement struct {
 	samples    []sample
 	bare       []time.Duration // of one `iptables -R`, to its end
 	bareCommit []time.Duration // and to its rule in place
+
+	services int           // on the host; 0: one
+	loading  time.Duration // of all but one of them, at once
+	memory   int           // resident, of the daemon, KiB
 }
 
 // column is one of the durations of a sample.
@@ -78,36 +84,71 @@ func (r *measurement) report(b *testing.B) {
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
 func (t *tables) print(out io.Writer) {
-	if len(t.switches) == 0 {
-		return
+	if len(t.switches) > 0 {
+		fmt.Fprintf(out, "\nFrom READY=1 to the rules in place, ms, %d switches each, %d CPUs\n", len(t.switches[0].samples), runtime.NumCPU())
+		printSwitches(out, t.switches)
 	}
+	if len(t.services) > 0 {
+		fmt.Fprintf(out, "\nThe same on a host with many services, ms, %d switches each\n", len(t.services[0].samples))
+		printSwitches(out, t.services)
+	}
+	if len(t.idle) > 0 {
+		t.printIdle(out)
+	}
+}
+
+func printSwitches(out io.Writer, of []measurement) {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	defer w.Flush()
-	fmt.Fprintf(out, "\nFrom READY=1 to the rules in place, ms, %d switches each, %d CPUs\n", len(t.switches[0].samples), runtime.NumCPU())
-	row := func(name string, cells func(measurement) []time.Duration) {
+	row := func(name string, cells func(measurement) (median, p99 string)) {
 		fmt.Fprintf(w, "%-32s\t", name)
-		for _, r := range t.switches {
-			values := cells(r)
-			if len(values) == 0 {
-				fmt.Fprint(w, "-\t-\t")
-				continue
-			}
-			fmt.Fprintf(w, "%.2f\t%.2f\t", milliseconds(percentile(0.5, values)), milliseconds(percentile(0.99, values)))
+		for _, m := range of {
+			median, p99 := cells(m)
+			fmt.Fprintf(w, "%s\t%s\t", median, p99)
 		}
 		fmt.Fprintln(w)
 	}
-	fmt.Fprint(w, "\t")
-	for _, r := range t.switches {
-		fmt.Fprintf(w, "%s\t\t", r.backend)
+	times := func(name string, values func(measurement) []time.Duration) {
+		row(name, func(m measurement) (string, string) {
+			v := values(m)
+			if len(v) == 0 {
+				return "-", "-"
+			}
+			return fmt.Sprintf("%.2f", milliseconds(percentile(0.5, v))), fmt.Sprintf("%.2f", milliseconds(percentile(0.99, v)))
+		})
 	}
-	fmt.Fprint(w, "\n\t")
-	for range t.switches {
-		fmt.Fprint(w, "median\tp99\t")
+	row("", func(m measurement) (string, string) { return m.backend, "" })
+	if of[0].services > 0 {
+		row("services", func(m measurement) (string, string) { return fmt.Sprint(m.services), "" })
 	}
-	fmt.Fprintln(w)
+	row("", func(measurement) (string, string) { return "median", "p99" })
 	for _, c := range columns {
-		row(c.name, func(r measurement) []time.Duration { return r.column(c) })
+		times(c.name, func(m measurement) []time.Duration { return m.column(c) })
 	}
-	row("one bare iptables -R", func(r measurement) []time.Duration { return r.bare })
-	row("  its rule in place", func(r measurement) []time.Duration { return r.bareCommit })
+	times("one bare iptables -R", func(m measurement) []time.Duration { return m.bare })
+	times("  its rule in place", func(m measurement) []time.Duration { return m.bareCommit })
+	if of[0].services > 0 {
+		row("all started at once, s", func(m measurement) (string, string) { return fmt.Sprintf("%.1f", m.loading.Seconds()), "" })
+		row("resident memory, MiB", func(m measurement) (string, string) { return fmt.Sprintf("%.1f", float64(m.memory)/1024), "" })
+	}
+}
+
+func (t *tables) printIdle(out io.Writer) {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	defer w.Flush()
+	fmt.Fprintf(out, "\nThe daemon while nothing happens, %s each\n", t.idle[0].window)
+	row := func(name string, cell func(idle) string) {
+		fmt.Fprintf(w, "%-32s\t", name)
+		for _, i := range t.idle {
+			fmt.Fprintf(w, "%s\t", cell(i))
+		}
+		fmt.Fprintln(w)
+	}
+	row("", func(i idle) string { return i.backend })
+	row("wake-ups a minute, all threads", func(i idle) string { return fmt.Sprintf("%.0f", i.perMinute()) })
+	row("CPU time a minute, ms", func(i idle) string {
+		return fmt.Sprintf("%.2f", milliseconds(i.cpu)*float64(time.Minute)/float64(i.window))
+	})
+	row("resident memory, MiB", func(i idle) string { return fmt.Sprintf("%.1f", float64(i.memory)/1024) })
+	row("  the most it ever was", func(i idle) string { return fmt.Sprintf("%.1f", float64(i.most)/1024) })
 }
