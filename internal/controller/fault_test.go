@@ -183,6 +183,26 @@ func TestSystemdIsAway(t *testing.T) {
 	}
 }
 
+// A new version that cannot be enabled: a reboot had better start the old one
+// than none.
+func TestEnableFails(t *testing.T) {
+	bubble(t, func(h *host) {
+		h.run()
+		h.systemctl("enable", v1)
+		h.start(v1, app{})
+		h.deployed(v1)
+		hook, n := fails(Permanent{errors.New("its file has no [Install] section")}, "Enable "+v2)
+		h.hook(hook)
+		h.start(v2, app{})
+		h.deployed(v2, v1)
+		h.boots(v1)
+		h.few("Enable", n, 1, 1)
+		if h.logged("enablement did not follow", "no [Install] section") != 1 {
+			t.Error("not told")
+		}
+	})
+}
+
 // systemd is away when the daemon starts again: nothing is done on the strength
 // of a picture that cannot be verified.
 func TestResyncOmitsWhatRuns(t *testing.T) {

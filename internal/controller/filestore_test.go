@@ -120,6 +120,19 @@ func TestFileStoreDamaged(t *testing.T) {
 			if _, err := s.LastCurrent(); err == nil || !strings.Contains(err.Error(), s.currentPath()) {
 				t.Errorf("LastCurrent: %v", err)
 			}
+			// It is kept for whoever wants to know, and in nobody's way.
+			if kept, err := os.ReadFile(s.statePath() + ".bad"); err != nil || string(kept) != text {
+				t.Errorf("put aside: %q, %v", kept, err)
+			}
+			if _, err := s.Load(); err != nil {
+				t.Errorf("Load again: %v", err)
+			}
+			if err := s.Remove(); err != nil {
+				t.Error(err)
+			}
+			if entries, err := os.ReadDir(s.Runtime); err != nil || len(entries) != 0 {
+				t.Errorf("left after Remove: %v, %v", entries, err)
+			}
 			// And a daemon starts anew, from what the kernel says.
 			bubble(t, func(h *host) {
 				h.run()

@@ -100,6 +100,28 @@ func TestSettingsMistake(t *testing.T) {
 	}
 }
 
+// What cannot be read was not taken away.
+func TestSettingsFileIsGone(t *testing.T) {
+	for name, files := range map[string][]config.File{
+		"none":     nil,
+		"masked":   {{Path: "a.service"}},
+		"drop-ins": {{Path: "a.service.d/10.conf", Data: []byte("[Service]\n")}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDesk()
+			d.reads("a.service", "[X-Switcheroo]\nListen=443\n")
+			d.read(Unit{Name: "a.service", Active: "active", Files: files}, &d.state)
+			if strings.Count(d.log.String(), "what it asked for holds") != 1 {
+				t.Errorf("log: %s", d.log.String())
+			}
+			d.log.Reset()
+			d.check(t, map[string]uint16{"a.service": 443})
+			d.reads("a.service", "[Service]\n")
+			d.check(t, map[string]uint16{})
+		})
+	}
+}
+
 func TestSettingsMistakeFromTheStart(t *testing.T) {
 	d := newDesk()
 	d.state.Services["a"] = &Service{Current: &Activation{Unit: "a.service", ID: "1",
