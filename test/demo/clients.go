@@ -16,7 +16,7 @@ import (
 const (
 	shortClients     = 4
 	keepAliveClients = 2
-	requests         = 50 // of a keep-alive connection
+	requests         = 100 // of a keep-alive connection
 	// shortRate is of new connections a second: enough that a gap of some
 	// milliseconds would show, and that the machine has time for the rest.
 	shortRate = 250
@@ -32,6 +32,12 @@ type clients struct {
 	now map[string]*load.Result // the latest from each place
 }
 
+// sourcePorts are so many that none comes back while the demo runs: each
+// connection is one of another client's, as far as the host can tell. They are
+// none that the kernel hands out. (Ports that come back within seconds are what
+// test/e2e is about.)
+var sourcePorts = load.PortRange{First: 10_000, Last: 31_999}
+
 // work puts clients on port 443 and returns when they have made connections
 // for a second.
 func work(ctx context.Context, s *stage) (*clients, error) {
@@ -46,7 +52,7 @@ func work(ctx context.Context, s *stage) (*clients, error) {
 	} {
 		config := load.Config{
 			Targets: s.targets(at.hosts...), Duration: load.MaxDuration,
-			Short: shortClients, Rate: shortRate, KeepAlive: keepAliveClients, Requests: requests,
+			Short: shortClients, Rate: shortRate, KeepAlive: keepAliveClients, Requests: requests, SourcePorts: sourcePorts,
 		}
 		name := at.guest.Name()
 		r, err := load.Start(ctx, at.guest, at.binary, config, func(r *load.Result) {
