@@ -62,7 +62,8 @@ loss: go ## the test that a switch loses nothing, 100 switches a kind of server
 demo: go ## a private host with real systemd, clients, and four deploys to watch
 	test/setup demo
 	@$(MAKE) --no-print-directory build
-	go run ./test/demo
+	go build -o bin/demo ./test/demo
+	@bin/demo
 
 .PHONY: install
 install: ## put what `make build` made where systemd finds it (DESTDIR, prefix)
