@@ -58,6 +58,11 @@ loss: go ## the test that a switch loses nothing, 100 switches a kind of server
 	test/setup
 	SWITCHEROO_SWITCHES=$(or $(SWITCHES),100) go test -count 1 -v -timeout 2h -run Loss ./test/e2e
 
+.PHONY: chaos
+chaos: go ## everything that can happen to a host, at random and under load (CHAOS=10m)
+	test/setup
+	SWITCHEROO_CHAOS=$(or $(CHAOS),10m) go test -tags chaos -count 1 -v -timeout 2h -run Chaos ./test/e2e
+
 .PHONY: demo
 demo: go ## a private host with real systemd, clients, and four deploys to watch
 	test/setup demo

@@ -486,6 +486,29 @@ func TestEnablementWaitsForStandby(t *testing.T) {
 	})
 }
 
+// The new one dies when the old one is disabled and it is not yet enabled.
+func TestDiesWhileEnablementMoves(t *testing.T) {
+	bubble(t, func(h *host) {
+		h.run()
+		h.systemctl("enable", v1)
+		h.start(v1, app{})
+		h.deployed(v1)
+		h.start(v2, app{})
+		h.serves("myapp", v2)
+		h.hook(func(call string) error {
+			if call != "Enable "+v2 {
+				return nil
+			}
+			h.crash(v2)
+			time.Sleep(time.Second)
+			return errAway
+		})
+		h.doneWith(v2)
+		h.went("myapp-v1-1", "myapp-v2-1", "myapp-v1-1")
+		h.boots(v1)
+	})
+}
+
 // Somebody stops the old one and starts the new one: a reboot comes back with
 // what is live all the same.
 func TestEnablementFollowsWithoutASwitch(t *testing.T) {

@@ -20,6 +20,7 @@ type kernel struct {
 	guarded  []uint16
 	lockedBy *daemon
 	applies  int
+	unknown  bool                // what was applied last was not in the state that had been saved
 	halves   int                 // services that have lost one family and kept the other
 	path     map[string][]string // activations that a service has pointed at in IPv4, in order
 	between  func() error        // is called between the two commits

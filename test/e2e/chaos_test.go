@@ -1,3 +1,5 @@
+//go:build chaos
+
 package e2e
 
 import (
@@ -80,12 +82,6 @@ type chaos struct {
 	windows  []window
 	seen     load.Result // of all rounds
 	excused  int
-}
-
-// window is a time in which new connections of a family were refused.
-type window struct {
-	from, to time.Time
-	v4, v6   bool
 }
 
 func newChaos(s *stage, on backend, r *rand.Rand) *chaos {
@@ -189,13 +185,6 @@ func (c *chaos) judge(r *load.Result) {
 	if lost > 20 || r.LeftOut > 0 {
 		c.Errorf("%d lost, %d left out", lost, r.LeftOut)
 	}
-}
-
-func (w window) excuses(f load.Failure) bool {
-	if v6 := strings.HasPrefix(f.Remote, "["); v6 && !w.v6 || !v6 && !w.v4 {
-		return false
-	}
-	return f.Began <= w.to.UnixNano() && f.Time >= w.from.UnixNano()
 }
 
 func (c *chaos) summary() string {
