@@ -1,0 +1,59 @@
+package server
+
+import (
+	"fmt"
+
+	"github.com/switcheroo/switcheroo/test/load"
+)
+
+// Ours are one program, test/server, in several modes.
+
+var quick = ours("quick", "answers at once, and at its stop finishes all that is under way", load.Config{
+	Short: 8, Rate: 200, KeepAlive: 4, Streams: 2,
+})
+
+var slowAccept = ours("slow-accept", "lets 50 ms pass between two accepts, so that its queue is hardly ever empty", load.Config{
+	Short: 8, Rate: 5, KeepAlive: 2, Streams: 1,
+})
+
+var abrupt = ours("abrupt", "exits at once when it is told to stop, with all its connections", load.Config{
+	Short: 8, Rate: 200, KeepAlive: 4, Streams: 2,
+})
+
+var graceful = ours("graceful", "the textbook's Go program: 20 to 50 ms a request, and http.Server.Shutdown with 5 s", load.Config{
+	Short: 16, Rate: 100, KeepAlive: 8, Streams: 2,
+})
+
+var overload = func() Kind {
+	k := ours("overload", "an accept queue of 8 that is full nearly half of the time", load.Config{
+		Short: 32, Rate: 100, KeepAlive: 2, Streams: 1,
+	})
+	k.Own = []load.Class{load.Retransmitted}
+	return k
+}()
+
+var resetting = ours("resetting", "resets 2 % of its connections of its own will, and says so before", load.Config{
+	Short: 8, Rate: 200, KeepAlive: 4, Streams: 2,
+})
+
+const program = "/opt/bench/server"
+
+func ours(mode, about string, c load.Config) Kind {
+	return Kind{
+		Name: mode, About: about,
+		Takes: AnyPort | Number | Activation | ReusePort, Notify: true,
+		Service: func(in Listen) string {
+			listen := "-listen [::]:" + in.port()
+			switch in.How {
+			case Activation:
+				listen = "-listen fd"
+			case ReusePort:
+				listen += " -reuseport"
+			}
+			return fmt.Sprintf("Type=notify\nExecStart=%s -mode %s -version %%i %s\nTimeoutStartSec=20s\nTimeoutStopSec=15s\n", program, mode, listen)
+		},
+		Binds:   map[string]Build{program: {Package: "github.com/switcheroo/switcheroo/test/server"}},
+		Clients: []load.Kind{load.Short, load.KeepAlive, load.Stream},
+		Load:    c,
+	}
+}
