@@ -38,8 +38,9 @@ func (HAProxy) Supports(k server.Kind) error {
 	return supports(k, server.Number, "a numbered port")
 }
 
-// haproxyGlobal is Debian's configuration but for logs, with room for many
-// connections. Timeouts are longer than any client of the bench is silent.
+// haproxyGlobal is Debian's configuration but for logs. There is no maxconn, so
+// it has as many connections as its limit of open files has room for. Timeouts
+// are longer than any client of the bench is silent.
 // There are no health checks: the operator says which slot is ready, once its
 // server is, and a check could only be later than that. Where connecting to a
 // server fails all the same, another one is tried at once (redispatch).
@@ -48,11 +49,9 @@ const haproxyGlobal = `global
 	stats timeout 10m
 	user haproxy
 	group haproxy
-	maxconn 50000
 
 defaults
 	mode tcp
-	maxconn 50000
 	option redispatch 1
 	timeout connect 5s
 	timeout client 1h

@@ -42,7 +42,7 @@ func (c ReusePort) Prepare(services []Service) (Preparation, error) {
 	p := prepare(services, func(s Service) map[string]string {
 		return instances(s, server.Listen{How: server.ReusePort, Port: fmt.Sprint(s.Port)})
 	})
-	p.Sysctl = map[string]string{"net.ipv4.tcp_migrate_req": "0"}
+	p.Sysctl["net.ipv4.tcp_migrate_req"] = "0"
 	if c.Migrate {
 		p.Sysctl["net.ipv4.tcp_migrate_req"] = "1"
 	}

@@ -62,7 +62,7 @@ EnvironmentFile=-%s
 // prepare returns what all contenders need for these services: their servers,
 // and the units that files makes for each.
 func prepare(services []Service, files func(Service) map[string]string) Preparation {
-	p := Preparation{Files: map[string]string{}, Binds: map[string]server.Build{}}
+	p := Preparation{Files: map[string]string{}, Binds: map[string]server.Build{}, Sysctl: map[string]string{}}
 	for _, s := range services {
 		maps.Copy(p.Files, s.Kind.Files)
 		maps.Copy(p.Binds, s.Kind.Binds)
