@@ -3,6 +3,7 @@ package contender
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -35,25 +36,24 @@ func (Naive) Prepare(services []Service) (Preparation, error) {
 }
 
 func (c Naive) Start(ctx context.Context, a *arena.Arena, s Service, version int) error {
-	_, err := c.redirect(ctx, a, s, version)
+	_, err := c.redirect(ctx, a, s, version, "")
 	return err
 }
 
-func (c Naive) Switch(ctx context.Context, a *arena.Arena, s Service, version int) (Times, error) {
-	t := Times{Began: time.Now()}
-	var err error
-	if t.Moved, err = c.redirect(ctx, a, s, version); err != nil {
-		return t, err
-	}
-	return t, stopAtOnce(ctx, a, s, version-1)
+func (c Naive) Switch(ctx context.Context, a *arena.Arena, s Service, version int) (t Times, err error) {
+	t.Began = time.Now()
+	t.Moved, err = c.redirect(ctx, a, s, version, instanceName(s, version-1))
+	return t, err
 }
 
 func (Naive) Settle(ctx context.Context, a *arena.Arena, s Service) error {
 	return settleInstances(ctx, a, s)
 }
 
-// redirect starts a version and makes its rules the only ones of the service.
-func (Naive) redirect(ctx context.Context, a *arena.Arena, s Service, version int) (moved time.Time, err error) {
+// redirect starts a version, makes its rules the only ones of the service and
+// stops the old unit. It is one script, since the library needed only
+// milliseconds for it.
+func (Naive) redirect(ctx context.Context, a *arena.Arena, s Service, version int, old string) (moved time.Time, err error) {
 	port, err := startInstance(ctx, a, s, version)
 	if err != nil {
 		return moved, err
@@ -64,46 +64,37 @@ func (Naive) redirect(ctx context.Context, a *arena.Arena, s Service, version in
 	}
 	ours := fmt.Sprintf("SWITCHEROO:ns=%s:", s.Name)
 	comment := fmt.Sprintf("%sport=%d:pid=%s", ours, port, pid)
-	for _, c := range naiveChains {
-		match := append([]string{"-t", "nat", "-I"}, strings.Fields(c.match)...)
-		_, err := a.Host.Run(ctx, append(append([]string{c.iptables, "-w", "5"}, match...),
-			"-p", "tcp", "--dport", fmt.Sprint(s.Port), "-m", "comment", "--comment", comment,
-			"-j", "REDIRECT", "--to-ports", fmt.Sprint(port))...)
-		if err != nil {
-			return moved, err
-		}
+	out, err := a.Host.Run(ctx, "sh", "-c", naiveScript, "naive", fmt.Sprint(s.Port), fmt.Sprint(port), ours, comment, old)
+	if err != nil {
+		return moved, err
 	}
-	moved = time.Now()
-	for _, c := range naiveChains {
-		chain, _, _ := strings.Cut(c.match, " ")
-		list, err := a.Host.Run(ctx, c.iptables, "-w", "5", "-t", "nat", "-n", "-L", chain, "--line-numbers")
-		if err != nil {
-			return moved, err
-		}
-		for _, n := range ruleNumbers(list, ours, comment) {
-			if _, err := a.Host.Run(ctx, c.iptables, "-w", "5", "-t", "nat", "-D", chain, n); err != nil {
-				return moved, fmt.Errorf("delete by number: %w", err)
-			}
-		}
+	ns, err := strconv.ParseInt(strings.TrimSpace(out), 10, 64)
+	if err != nil {
+		return moved, fmt.Errorf("when the rules were there: %w", err)
 	}
-	return moved, nil
+	return time.Unix(0, ns), nil
 }
 
-// naiveChains are where redirects are needed: for other hosts and for this one.
-var naiveChains = []struct{ iptables, match string }{
-	{"iptables", "PREROUTING"}, {"iptables", "OUTPUT -o lo"},
-	{"ip6tables", "PREROUTING"}, {"ip6tables", "OUTPUT -o lo"},
-}
-
-// ruleNumbers returns the numbers of the service's rules but for the one with
-// the comment keep, the last one first, so that the others stay right.
-func ruleNumbers(list, ours, keep string) []string {
-	var numbers []string
-	for line := range strings.Lines(list) {
-		f := strings.Fields(line)
-		if len(f) > 0 && strings.Contains(line, "/* "+ours) && !strings.Contains(line, "/* "+keep+" ") {
-			numbers = append([]string{f[0]}, numbers...)
-		}
-	}
-	return numbers
-}
+// naiveScript prints when the new rules were there. Its arguments are the
+// public port, the private one, what all comments of the service begin with,
+// the new comment, and the unit to stop. Rules are needed for other hosts and
+// for this one.
+const naiveScript = `set -e
+public=$1 private=$2 ours=$3 comment=$4 old=$5
+for iptables in iptables ip6tables; do
+	for chain in "PREROUTING" "OUTPUT -o lo"; do
+		$iptables -w 5 -t nat -I $chain -p tcp --dport $public -m comment --comment $comment -j REDIRECT --to-ports $private
+	done
+done
+date +%s%N
+for iptables in iptables ip6tables; do
+	for chain in PREROUTING OUTPUT; do
+		$iptables -w 5 -t nat -n -L $chain --line-numbers |
+			grep -F "/* $ours" | grep -vF "/* $comment " | cut -d' ' -f1 | sort -rn |
+			while read -r number; do
+				$iptables -w 5 -t nat -D $chain "$number"
+			done
+	done
+done
+[ -z "$old" ] || exec systemctl stop --no-block "$old"
+`
