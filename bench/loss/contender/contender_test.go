@@ -1,6 +1,7 @@
 package contender
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -23,10 +24,18 @@ func TestContenders(t *testing.T) {
 }
 
 // A server that must be told its private port is told it by a file for each
-// version, and those of old versions do not stay.
+// version, and those of old versions do not stay. This one does not say that it
+// is ready, either.
 func TestNumbered(t *testing.T) {
 	k := kind(t, "quick")
-	k.Takes = server.Number
+	k.Takes, k.Notify = server.Number, false
+	silent := k.Service
+	k.Service = func(in server.Listen) string {
+		return strings.Replace(silent(in), "-version", "-notify=false -version", 1)
+	}
+	for _, c := range []Contender{HAProxy{Graceful: true}, Naive{}, Restart{}} {
+		t.Run(c.Name(), func(t *testing.T) { replaces(t, c, k, 1) })
+	}
 	s := replaces(t, Switcheroo{Form: "nft", Backend: "iptables-nft"}, k, 2)
 	got := strings.Join(s.onHost("ls -d "+dropIns+"/s*"), " ")
 	want := dropIns + "/s1@v3.service.d " + dropIns + "/s2@v3.service.d"
@@ -47,21 +56,36 @@ func replaces(t *testing.T, c Contender, k server.Kind, services int) *stage {
 	s.each(func(v Service) error { return c.Settle(t.Context(), s.Arena, v) })
 	s.served(3)
 	for _, v := range s.services {
-		var here []string
-		for _, u := range s.onHost("systemctl list-units --all --plain --no-legend '" + v.Name + "*.service' | cut -d' ' -f1") {
-			here = append(here, u)
-		}
+		here := s.onHost("systemctl list-units --all --plain --no-legend '" + v.Name + "*.service' | cut -d' ' -f1")
 		if len(here) != 1 || here[0] != instanceName(v, 3) && here[0] != v.Name+".service" {
 			t.Errorf("units of %s are %q", v.Name, here)
-		}
-		if got := len(s.onHost("pgrep -f -- '-version v[0-9]' || true")); got != services {
-			t.Errorf("%d servers run, want %d", got, services)
 		}
 		if left := s.onHost("ls /run/bench/" + v.Name + " 2>/dev/null || true"); len(left) > 0 {
 			t.Errorf("files of versions are left: %q", left)
 		}
 	}
+	if got := s.onHost("pgrep -f ' -version v[0-9]' || true"); len(got) != services {
+		t.Errorf("%d servers run, want %d", len(got), services)
+	}
 	return s
+}
+
+// No two versions that could run at the same time have one private port.
+func TestPrivatePorts(t *testing.T) {
+	taken := map[uint16]Service{}
+	for i := range maxServices {
+		s := Service{Name: fmt.Sprint("s", i+1), Port: uint16(8081 + i)}
+		for version := 10_000; version < 10_000+privateService; version++ {
+			port := privatePort(s, version)
+			if other, ok := taken[port]; ok || port < 61000 || port > 64999 {
+				t.Fatalf("port %d of %s, version %d, is taken by %q or out of range", port, s.Name, version, other.Name)
+			}
+			taken[port] = s
+		}
+	}
+	if got := privatePort(Service{Port: 8081}, 0); got != firstPrivate {
+		t.Errorf("the first service begins at %d, want %d", got, firstPrivate)
+	}
 }
 
 func TestByName(t *testing.T) {

@@ -82,13 +82,10 @@ func (Naive) redirect(ctx context.Context, a *arena.Arena, s Service, version in
 const naiveScript = `set -e
 public=$1 private=$2 ours=$3 comment=$4 old=$5
 for iptables in iptables ip6tables; do
-	for chain in "PREROUTING" "OUTPUT -o lo"; do
-		$iptables -w 5 -t nat -I $chain -p tcp --dport $public -m comment --comment $comment -j REDIRECT --to-ports $private
-	done
-done
-date +%s%N
-for iptables in iptables ip6tables; do
-	for chain in PREROUTING OUTPUT; do
+	for hook in "PREROUTING" "OUTPUT -o lo"; do
+		chain=${hook%% *}
+		$iptables -w 5 -t nat -I $hook -p tcp --dport $public -m comment --comment $comment -j REDIRECT --to-ports $private
+		moved=$(date +%s%N)
 		$iptables -w 5 -t nat -n -L $chain --line-numbers |
 			grep -F "/* $ours" | grep -vF "/* $comment " | cut -d' ' -f1 | sort -rn |
 			while read -r number; do
@@ -96,5 +93,6 @@ for iptables in iptables ip6tables; do
 			done
 	done
 done
+echo $moved
 [ -z "$old" ] || exec systemctl stop --no-block "$old"
 `
