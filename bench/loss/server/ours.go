@@ -50,7 +50,7 @@ func ours(mode, about string, c load.Config) Kind {
 			case ReusePort:
 				listen += " -reuseport"
 			}
-			return fmt.Sprintf("Type=notify\nExecStart=%s -mode %s -version %%i %s\nTimeoutStartSec=20s\nTimeoutStopSec=15s\n", program, mode, listen)
+			return fmt.Sprintf("ExecStart=%s -mode %s -version %%i %s\nTimeoutStartSec=20s\nTimeoutStopSec=15s\n", program, mode, listen)
 		},
 		Binds:   map[string]Build{program: {Package: "github.com/switcheroo/switcheroo/test/server"}},
 		Clients: []load.Kind{load.Short, load.KeepAlive, load.Stream},
