@@ -2,6 +2,7 @@ package server
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/switcheroo/switcheroo/test/load"
 	"github.com/switcheroo/switcheroo/test/server/wire"
@@ -30,5 +31,5 @@ TimeoutStopSec=15s
 	},
 	Files:   map[string]string{"/etc/bench/nginx.conf": file("nginx.conf"), streamFile: stream()},
 	Clients: []load.Kind{load.Short, load.KeepAlive, load.Stream},
-	Load:    load.Config{Short: 8, Rate: 200, KeepAlive: 8, Streams: 2},
+	Load:    load.Config{Short: 8, Rate: 200, KeepAlive: 8, Streams: 2, Pause: 20 * time.Millisecond},
 }

@@ -2,6 +2,7 @@ package server
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/switcheroo/switcheroo/test/load"
 )
@@ -24,5 +25,5 @@ TimeoutStopSec=15s
 	},
 	Files:   map[string]string{"/opt/bench/server.py": file("server.py"), streamFile: stream()},
 	Clients: []load.Kind{load.Short, load.KeepAlive, load.Stream},
-	Load:    load.Config{Short: 8, Rate: 100, KeepAlive: 8, Streams: 2},
+	Load:    load.Config{Short: 8, Rate: 100, KeepAlive: 8, Streams: 2, Pause: 20 * time.Millisecond},
 }

@@ -2,6 +2,7 @@ package server
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/switcheroo/switcheroo/test/load"
 )
@@ -18,5 +19,5 @@ TimeoutStopSec=15s
 `, in.port())
 	},
 	Clients: []load.Kind{load.Short, load.KeepAlive, load.Stream},
-	Load:    load.Config{Short: 8, Rate: 200, KeepAlive: 8, Streams: 2},
+	Load:    load.Config{Protocol: load.Redis, Short: 8, Rate: 200, KeepAlive: 8, Streams: 2, Pause: 20 * time.Millisecond},
 }

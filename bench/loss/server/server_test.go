@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -49,16 +50,21 @@ func TestKinds(t *testing.T) {
 				}
 				loads = append(loads, l)
 			}
+			var stopping sync.WaitGroup
 			for n, way := range k.Takes.Each() {
 				if err := loads[n].Running(t.Context()); err != nil {
 					t.Fatal(err)
 				}
-				r, err := loads[n].Stop()
-				if err != nil {
-					t.Fatal(err)
-				}
-				judge(t, k, way, r)
+				stopping.Go(func() {
+					r, err := loads[n].Stop()
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					judge(t, k, way, r)
+				})
 			}
+			stopping.Wait()
 			for n := range k.Takes.Each() {
 				if out, err := a.Host.Systemctl(t.Context(), "stop", unit(n)); err != nil {
 					t.Errorf("%v: %s", err, out)
@@ -144,7 +150,7 @@ func start(t *testing.T, a *arena.Arena, way server.Takes, n int) uint16 {
 
 // few is a load with one client of each kind.
 func few(c load.Config) load.Config {
-	for _, n := range []*int{&c.Short, &c.KeepAlive, &c.Streams} {
+	for _, n := range []*int{&c.Short, &c.KeepAlive, &c.Streams, &c.Echo, &c.TLS, &c.WebSocket, &c.HTTP2} {
 		*n = min(*n, 1)
 	}
 	c.Rate = min(c.Rate, 20)
