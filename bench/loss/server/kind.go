@@ -40,7 +40,7 @@ type Kind struct {
 
 // All returns all kinds, in the order of a report.
 func All() []Kind {
-	return []Kind{quick, slowAccept, abrupt, graceful, overload, resetting}
+	return []Kind{quick, slowAccept, abrupt, graceful, overload, resetting, nginx, redis, node, python}
 }
 
 // ByName returns the kind with that name.
