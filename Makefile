@@ -54,9 +54,14 @@ bench: go ## how long a switch takes, beside one bare `iptables -R`
 	go test -run '^$$' -bench . -timeout 30m ./test/bench
 
 .PHONY: loss
-loss: go ## the test that a switch loses nothing, 100 switches a kind of server
+loss: go ## what Switcheroo and others lose in a switch, 20 switches a cell (docs/loss.md)
 	test/setup
-	SWITCHEROO_SWITCHES=$(or $(SWITCHES),100) go test -count 1 -v -timeout 2h -run Loss ./test/e2e
+	go run ./bench/loss run
+
+.PHONY: loss-long
+loss-long: go ## Switcheroo alone, until there are 10,000 switches under load (SWITCHES); resumes
+	test/setup
+	go run ./bench/loss long -total $(or $(SWITCHES),10000)
 
 .PHONY: chaos
 chaos: go ## everything that can happen to a host, at random and under load (CHAOS=10m)

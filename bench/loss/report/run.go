@@ -1,0 +1,64 @@
+// Package report shows what the loss bench saw: as a table, as JSON, as plots,
+// and as the document that is committed with them.
+package report
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/google/renameio/v2"
+
+	"github.com/switcheroo/switcheroo/bench/loss/judge"
+)
+
+// Run is one run of the bench: the same load and the same judge for every cell.
+type Run struct {
+	Date    time.Time     `json:"date"`
+	Seed    uint64        `json:"seed"`
+	Machine Machine       `json:"machine"`
+	Cells   []*judge.Cell `json:"cells"`
+	// Skipped says which contender cannot run which server, and why.
+	Skipped []Skip `json:"skipped,omitempty"`
+}
+
+// Skip is a cell that cannot be.
+type Skip struct {
+	Contender string `json:"contender"`
+	Server    string `json:"server"`
+	Why       string `json:"why"`
+}
+
+// Write writes r to a file as JSON.
+func (r *Run) Write(name string) error {
+	b, err := json.MarshalIndent(r, "", "\t")
+	if err != nil {
+		return err
+	}
+	return renameio.WriteFile(name, append(b, '\n'), 0o644)
+}
+
+// Read reads what Write wrote.
+func Read(name string) (*Run, error) {
+	b, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	var r Run
+	if err := json.Unmarshal(b, &r); err != nil {
+		return nil, fmt.Errorf("%s is no result of the loss bench: %w", name, err)
+	}
+	return &r, nil
+}
+
+// Lost returns how many connections our own cells lost.
+func (r *Run) Lost() int64 {
+	var n int64
+	for _, c := range r.Cells {
+		if c.Ours {
+			n += c.Failed()
+		}
+	}
+	return n
+}

@@ -1,0 +1,68 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/switcheroo/switcheroo/bench/loss/judge"
+	"github.com/switcheroo/switcheroo/test/load"
+)
+
+// classes are the columns: those that are always shown, and others that some
+// cell has.
+func classes(cells []*judge.Cell) []load.Class {
+	return slices.DeleteFunc(slices.Clone(load.Classes), func(class load.Class) bool {
+		if class == load.ClientError {
+			return true
+		}
+		rare := class == load.Unreachable || class == load.Other
+		return rare && !slices.ContainsFunc(cells, func(c *judge.Cell) bool { return c.Lost[class] > 0 })
+	})
+}
+
+// Table writes the cells for people, a line each.
+func Table(w io.Writer, cells []*judge.Cell) error {
+	columns := classes(cells)
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprint(t, "contender\tserver\tswitches\tconnections\tlost")
+	for _, class := range columns {
+		fmt.Fprint(t, "\t", strings.ReplaceAll(string(class), "-", " "))
+	}
+	fmt.Fprintln(t, "\tswitch p50\tshort/s\tp99 quiet\taround")
+	for _, c := range cells {
+		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%d", c.Contender, strings.Join(c.Servers, "+"), c.Switches, c.Total().Connections, c.Failed())
+		for _, class := range columns {
+			fmt.Fprintf(t, "\t%s", count(c.Lost[class]))
+		}
+		fmt.Fprintf(t, "\t%s\t%s\t%s\t%s\n", ms(c.TookP50), rate(c), ms(c.Latency.Quiet.P99), ms(c.Latency.Around.P99))
+	}
+	return t.Flush()
+}
+
+// count leaves the eye with what is not zero.
+func count(n int64) string {
+	if n == 0 {
+		return "-"
+	}
+	return fmt.Sprint(n)
+}
+
+// rate returns the new connections a second of the short clients.
+func rate(c *judge.Cell) string {
+	short := c.Kinds[load.Short]
+	if short == nil || c.Duration <= 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.0f", float64(short.Connections)/c.Duration.Seconds())
+}
+
+func ms(d time.Duration) string {
+	if d == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.1f ms", float64(d)/float64(time.Millisecond))
+}
