@@ -5,10 +5,12 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/switcheroo/switcheroo/bench/loss/cell"
+	"github.com/switcheroo/switcheroo/bench/loss/contender"
 	"github.com/switcheroo/switcheroo/bench/loss/judge"
 	"github.com/switcheroo/switcheroo/bench/loss/report"
 	"github.com/switcheroo/switcheroo/bench/loss/server"
@@ -20,6 +22,7 @@ func runVerb(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	contenders := flags.String("contenders", "", "comma-separated `names`, \"ours\" for Switcheroo's (default all)")
 	servers := flags.String("servers", "quick,abrupt", "comma-separated `names`, \"\" for all")
 	switches := flags.Int("switches", 20, "switches of each cell")
+	speed := flags.Duration("speed", 2*time.Second, "how long to measure each contender at full speed, 0 for not at all")
 	seed := flags.Uint64("seed", 0, "repeat the pauses of a run (default: from the clock)")
 	out := flags.String("o", "bench/loss/results", "`directory` for run.json")
 	if err := parse(flags, args, stderr); err != nil {
@@ -31,6 +34,9 @@ func runVerb(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	}
 	kinds, err := pickServers(*servers)
 	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(*out, 0o755); err != nil {
 		return err
 	}
 	result := &report.Run{Date: time.Now().UTC().Truncate(time.Second), Seed: newSeed(*seed), Machine: report.ThisMachine(ctx)}
@@ -51,8 +57,13 @@ func runVerb(ctx context.Context, args []string, stdout, stderr io.Writer) error
 			result.Cells = append(result.Cells, seen)
 		}
 	}
+	if *speed > 0 {
+		if result.Speeds, err = speeds(ctx, picked, kinds[0], *speed, stderr); err != nil {
+			return err
+		}
+	}
 	fmt.Fprintln(stdout)
-	if err := report.Table(stdout, result.Cells); err != nil {
+	if err := result.Table(stdout); err != nil {
 		return err
 	}
 	for _, s := range result.Skipped {
@@ -92,4 +103,26 @@ func runCell(ctx context.Context, p cell.Plan, stderr io.Writer) (*judge.Cell, e
 		}
 	}
 	return c, nil
+}
+
+// rounds is how often the speed of each contender is measured, in turn.
+const rounds = 3
+
+// speeds measures what contenders let through, those that can run k.
+func speeds(ctx context.Context, contenders []contender.Contender, k server.Kind, d time.Duration, stderr io.Writer) ([]report.Speed, error) {
+	var all []report.Speed
+	for n := range rounds {
+		fmt.Fprintf(stderr, "full speed of %s, round %d of %d\n", k.Name, n+1, rounds)
+		for _, c := range contenders {
+			if c.Supports(k) != nil {
+				continue
+			}
+			s, err := cell.Full(ctx, c, k, d)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, report.Speed{Contender: c.Name(), Connections: s.Connections, Requests: s.Requests})
+		}
+	}
+	return all, nil
 }

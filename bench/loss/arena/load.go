@@ -70,7 +70,12 @@ func (l *Load) Running(ctx context.Context) error {
 
 // Stop tells the clients to finish the request under way, and returns what all
 // of them saw.
-func (l *Load) Stop() (*load.Result, error) {
+func (l *Load) Stop() (*load.Result, error) { return l.collect((*load.Remote).Stop) }
+
+// Wait returns it when the clients have ended by themselves, after Duration.
+func (l *Load) Wait() (*load.Result, error) { return l.collect((*load.Remote).Wait) }
+
+func (l *Load) collect(end func(*load.Remote) (*load.Result, error)) (*load.Result, error) {
 	type ended struct {
 		result *load.Result
 		err    error
@@ -78,7 +83,7 @@ func (l *Load) Stop() (*load.Result, error) {
 	results := make(chan ended)
 	for _, r := range l.places {
 		go func() {
-			result, err := r.Stop()
+			result, err := end(r)
 			results <- ended{result, err}
 		}()
 	}

@@ -66,19 +66,3 @@ func (p Plan) services() []contender.Service {
 	}
 	return all
 }
-
-// Source ports of all clients of a cell: few, so that each comes back while
-// conntrack and the servers may still know its last connection, and below the
-// kernel's own range.
-const (
-	firstSource = 12000
-	lastSource  = 19999
-	mostSources = 2000 // of one service
-)
-
-// sources returns the source ports of the clients of service i of n.
-func sources(i, n int) load.PortRange {
-	each := min((lastSource-firstSource+1)/n, mostSources)
-	first := firstSource + i*each
-	return load.PortRange{First: uint16(first), Last: uint16(first + each - 1)}
-}

@@ -31,13 +31,7 @@ func Run(ctx context.Context, p Plan, switched func(judge.Switch)) (*judge.Cell,
 	}
 	began := time.Now()
 	r := &run{Plan: p, services: p.services(), switched: switched}
-	prepared, err := p.Contender.Prepare(r.services)
-	if err != nil {
-		return nil, fmt.Errorf("%v: prepare: %w", p, err)
-	}
-	if r.arena, err = arena.Open(ctx, arena.Options{
-		Files: prepared.Files, Binds: prepared.Binds, Sysctl: prepared.Sysctl, Units: prepared.Units,
-	}); err != nil {
+	if err := r.open(ctx); err != nil {
 		return nil, fmt.Errorf("%v: %w", p, err)
 	}
 	defer r.arena.Close()
@@ -73,16 +67,30 @@ type run struct {
 	grown    map[string]int64
 }
 
-// play starts the first versions and the clients, switches all services side by
-// side, and returns what the clients saw.
-func (r *run) play(ctx context.Context) (*load.Result, error) {
+// open boots the host and starts the first versions. The caller closes the
+// arena unless there is an error.
+func (r *run) open(ctx context.Context) error {
+	p, err := r.Contender.Prepare(r.services)
+	if err != nil {
+		return fmt.Errorf("prepare: %w", err)
+	}
+	r.arena, err = arena.Open(ctx, arena.Options{Files: p.Files, Binds: p.Binds, Sysctl: p.Sysctl, Units: p.Units})
+	if err != nil {
+		return err
+	}
 	for _, s := range r.services {
 		if err := within(ctx, startTimeout, func(ctx context.Context) error {
 			return r.Contender.Start(ctx, r.arena, s, 0)
 		}); err != nil {
-			return nil, fmt.Errorf("start %s: %w", s.Name, err)
+			return errors.Join(fmt.Errorf("start %s: %w", s.Name, err), r.arena.Close())
 		}
 	}
+	return nil
+}
+
+// play starts the clients, switches all services side by side, and returns what
+// the clients saw.
+func (r *run) play(ctx context.Context) (*load.Result, error) {
 	before, err := r.arena.Counters(ctx)
 	if err != nil {
 		return nil, err
@@ -130,8 +138,6 @@ func (r *run) startLoad(ctx context.Context) ([]*arena.Load, error) {
 	var loads []*arena.Load
 	for i, s := range r.services {
 		c := s.Kind.Load
-		c.Duration = load.MaxDuration
-		c.SourcePorts = sources(i, len(r.services))
 		c.Samples = r.Samples
 		c.Seed = r.Seed + uint64(i) + 1
 		if r.Adjust != nil {

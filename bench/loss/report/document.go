@@ -18,7 +18,7 @@ func Document(name string, run *Run, long *Long) error {
 		return err
 	}
 	var table, sum bytes.Buffer
-	if err := Table(&table, run.Cells); err != nil {
+	if err := run.Table(&table); err != nil {
 		return err
 	}
 	if err := long.Table(&sum); err != nil {

@@ -19,6 +19,8 @@ type Run struct {
 	Seed    uint64        `json:"seed"`
 	Machine Machine       `json:"machine"`
 	Cells   []*judge.Cell `json:"cells"`
+	// Speeds are of the first server, several of each contender.
+	Speeds []Speed `json:"speeds,omitempty"`
 	// Skipped says which contender cannot run which server, and why.
 	Skipped []Skip `json:"skipped,omitempty"`
 }

@@ -24,21 +24,40 @@ func classes(cells []*judge.Cell) []load.Class {
 	})
 }
 
-// Table writes the cells for people, a line each.
-func Table(w io.Writer, cells []*judge.Cell) error {
+// Table writes a run for people, a line a cell and one a contender.
+func (r *Run) Table(w io.Writer) error {
+	if err := r.losses(w); err != nil || len(r.Speeds) == 0 {
+		return err
+	}
+	fmt.Fprintln(w)
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "contender\tconnections/s\trequests/s")
+	var told []string
+	for _, s := range r.Speeds {
+		if !slices.Contains(told, s.Contender) {
+			told = append(told, s.Contender)
+			m := r.speed(s.Contender)
+			fmt.Fprintf(t, "%s\t%.0f\t%.0f\n", m.Contender, m.Connections, m.Requests)
+		}
+	}
+	return t.Flush()
+}
+
+func (r *Run) losses(w io.Writer) error {
+	cells := r.Cells
 	columns := classes(cells)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprint(t, "contender\tserver\tswitches\tconnections\tlost")
 	for _, class := range columns {
 		fmt.Fprint(t, "\t", strings.ReplaceAll(string(class), "-", " "))
 	}
-	fmt.Fprintln(t, "\tswitch p50\tshort/s\tp99 quiet\taround")
+	fmt.Fprintln(t, "\tswitch p50\tp99 quiet\taround")
 	for _, c := range cells {
 		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%d", c.Contender, strings.Join(c.Servers, "+"), c.Switches, c.Total().Connections, c.Failed())
 		for _, class := range columns {
 			fmt.Fprintf(t, "\t%s", count(c.Lost[class]))
 		}
-		fmt.Fprintf(t, "\t%s\t%s\t%s\t%s\n", ms(c.TookP50), rate(c), ms(c.Latency.Quiet.P99), ms(c.Latency.Around.P99))
+		fmt.Fprintf(t, "\t%s\t%s\t%s\n", ms(c.TookP50), ms(c.Latency.Quiet.P99), ms(c.Latency.Around.P99))
 	}
 	return t.Flush()
 }
@@ -49,15 +68,6 @@ func count(n int64) string {
 		return "-"
 	}
 	return fmt.Sprint(n)
-}
-
-// rate returns the new connections a second of the short clients.
-func rate(c *judge.Cell) string {
-	short := c.Kinds[load.Short]
-	if short == nil || c.Duration <= 0 {
-		return "-"
-	}
-	return fmt.Sprintf("%.0f", float64(short.Connections)/c.Duration.Seconds())
 }
 
 func ms(d time.Duration) string {
