@@ -1,10 +1,15 @@
 package contender
 
 import (
+	"context"
 	"fmt"
+	"maps"
+	"net"
 	"os"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -16,9 +21,6 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(host.Main(m)) }
 
-// inside is where swload is on the servers' host.
-const inside = "/opt/bench/load"
-
 // stage is an arena in which a contender has services.
 type stage struct {
 	testing.TB
@@ -27,6 +29,9 @@ type stage struct {
 	services  []Service
 	swload    string // its path outside of hosts
 }
+
+// inside is its path on the servers' host.
+const inside = "/opt/bench/clients"
 
 // kind returns a kind of server.
 func kind(t testing.TB, name string) server.Kind {
@@ -38,45 +43,39 @@ func kind(t testing.TB, name string) server.Kind {
 	return k
 }
 
-// open boots the hosts and starts the first versions of n services.
-func open(t testing.TB, c Contender, k server.Kind, n int) *stage {
+// open boots the hosts and starts the first version of a service of each kind.
+func open(t testing.TB, c Contender, kinds ...server.Kind) *stage {
 	t.Helper()
-	s := &stage{TB: t, contender: c, swload: host.Build(t, "github.com/switcheroo/switcheroo/test/load/cmd/swload")}
-	for i := range n {
+	s := &stage{TB: t, contender: c}
+	for i, k := range kinds {
+		if err := c.Supports(k); err != nil {
+			t.Fatal(err)
+		}
 		s.services = append(s.services, Service{Name: fmt.Sprint("s", i+1), Kind: k, Port: uint16(8081 + i)})
-	}
-	if err := c.Supports(k); err != nil {
-		t.Fatal(err)
 	}
 	p, err := c.Prepare(s.services)
 	if err != nil {
 		t.Fatal(err)
 	}
-	binds := map[string]string{inside: s.swload}
-	for path, b := range p.Binds {
-		binds[path] = b.Path
-		if b.Package != "" {
-			binds[path] = host.Build(t, b.Package)
-		}
-	}
-	s.Arena = &arena.Arena{Host: host.Start(t, host.Options{Files: p.Files, Binds: binds})}
-	network := host.StartNetwork(t)
-	if err := network.Join(t.Context(), s.Host, arena.Server4+"/24", arena.Server6+"/64"); err != nil {
+	clients := server.Build{Package: "github.com/switcheroo/switcheroo/test/load/cmd/swload"}
+	if s.swload, err = arena.Build(t.Context(), clients); err != nil {
 		t.Fatal(err)
 	}
-	s.Client = network.StartClient(t, arena.Client4+"/24", arena.Client6+"/64")
-	p.Sysctl["net.core.somaxconn"] = "4096"
-	for name, value := range p.Sysctl {
-		path := "/proc/sys/" + strings.ReplaceAll(name, ".", "/")
-		if _, err := s.Host.Run(t.Context(), "sh", "-c", "echo "+value+" >"+path); err != nil {
-			t.Fatal(err)
-		}
+	p.Binds[inside] = clients
+	s.Arena, err = arena.Open(t.Context(), arena.Options{Files: p.Files, Binds: p.Binds, Sysctl: p.Sysctl, Units: p.Units})
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, u := range p.Units {
-		if _, err := s.Host.Systemctl(t.Context(), "start", u); err != nil {
-			t.Fatal(err)
+	t.Cleanup(func() {
+		if t.Failed() {
+			ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+			defer cancel()
+			t.Log(s.Host.Diagnose(ctx))
 		}
-	}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	s.each(func(v Service) error { return c.Start(t.Context(), s.Arena, v, 0) })
 	return s
 }
@@ -110,32 +109,44 @@ func (s *stage) to(version int) {
 func (s *stage) served(version int) {
 	s.Helper()
 	s.each(func(v Service) error {
-		for _, at := range []struct {
-			guest  interface{ load.Guest }
-			binary string
-			addrs  []string
-		}{
-			{s.Client, s.swload, []string{arena.Server4, "[" + arena.Server6 + "]"}},
-			{s.Host, inside, []string{"127.0.0.1", "[::1]", arena.Server4, "[" + arena.Server6 + "]"}},
-		} {
-			for _, addr := range at.addrs {
-				target := fmt.Sprintf("%s:%d", addr, v.Port)
-				out, err := at.guest.Cmd(s.Context(), at.binary, "once", "-timeout=5s", target).CombinedOutput()
-				if got := strings.TrimSpace(string(out)); err != nil || got != versionName(version) {
-					return fmt.Errorf("from %s, %s of %s is served by %q (%v), want %s", at.guest.Name(), target, v.Name, got, err, versionName(version))
-				}
-			}
+		if err := s.answers(s.Host, inside, v, version, "127.0.0.1", "::1", arena.Server4, arena.Server6); err != nil {
+			return err
 		}
-		return nil
+		return s.answers(s.Client, s.swload, v, version, arena.Server4, arena.Server6)
 	})
 }
 
-// onHost runs a shell command on the servers' host and returns its lines.
+// answers makes one connection from a guest to each address, and checks which
+// version answers.
+func (s *stage) answers(guest load.Guest, swload string, v Service, version int, addrs ...string) error {
+	c := load.Config{
+		Protocol: v.Kind.Load.Protocol, Short: 1, Connections: int64(len(addrs)),
+		Duration: time.Minute, Timeout: 5 * time.Second, SlowConnect: -1,
+	}
+	for _, addr := range addrs {
+		c.Targets = append(c.Targets, net.JoinHostPort(addr, fmt.Sprint(v.Port)))
+	}
+	r, err := load.Start(s.Context(), guest, swload, c, nil)
+	if err != nil {
+		return err
+	}
+	result, err := r.Wait()
+	if err != nil {
+		return err
+	}
+	want := map[string]int64{versionName(version): int64(len(addrs))}
+	if got := result.Total().Versions; !maps.Equal(got, want) {
+		return fmt.Errorf("%s (%s) of %s is answered by %v, want %v: %v", v.Name, v.Kind.Name, guest.Name(), got, want, result.Failures)
+	}
+	return nil
+}
+
+// onHost runs a shell command on the servers' host and returns its words.
 func (s *stage) onHost(command string) []string {
 	s.Helper()
 	out, err := s.Host.Run(s.Context(), "sh", "-c", command)
 	if err != nil {
 		s.Fatal(err)
 	}
-	return strings.Fields(out)
+	return slices.Collect(strings.FieldsSeq(out))
 }
