@@ -81,6 +81,10 @@ type Result struct {
 	Kinds    map[Kind]*Counters `json:"kinds"`
 	Failures []Failure          `json:"failures,omitempty"` // by time
 	LeftOut  int64              `json:"failures_left_out,omitempty"`
+	// Still is how long the clients themselves stood still at most, in ns: the
+	// machine gave them no time, and what timed out then says little about the
+	// servers.
+	Still int64 `json:"still,omitempty"`
 }
 
 // maxDetails bounds Result.Failures; all are counted.
@@ -140,6 +144,7 @@ func (r *Result) Merge(o *Result) {
 		r.Kinds[kind].Merge(c)
 	}
 	r.LeftOut += o.LeftOut
+	r.Still = max(r.Still, o.Still)
 	r.Failures = append(r.Failures, o.Failures...)
 	slices.SortStableFunc(r.Failures, func(a, b Failure) int { return int(min(max(a.Time-b.Time, -1), 1)) })
 	if extra := len(r.Failures) - maxDetails; extra > 0 {

@@ -10,11 +10,16 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/switcheroo/switcheroo/test/pulse"
 )
 
 // pause is what a client waits for after a failure, so that a server that is
 // gone does not make it a busy loop.
 const pause = 10 * time.Millisecond
+
+// noticed is from when on it is told that the clients stood still.
+const noticed = time.Second
 
 // run is a Run under way.
 type run struct {
@@ -26,6 +31,7 @@ type run struct {
 	tokens  chan struct{} // for a short connection each; nil: no need
 	begin   time.Time
 	clients []*client
+	still   atomic.Int64 // see Result
 }
 
 // Run makes the load that c says, until ctx ends, c.Duration is over or
@@ -68,6 +74,9 @@ func Run(ctx context.Context, c Config, progress func(*Result)) (*Result, error)
 	if r.tokens != nil {
 		helpers.Go(func() { r.meter(ctx) })
 	}
+	helpers.Go(func() {
+		pulse.Watch(ctx, noticed, func(d time.Duration) { r.still.Store(max(r.still.Load(), int64(d))) })
+	})
 	done := make(chan struct{})
 	if progress != nil {
 		helpers.Go(func() { r.report(done, progress) })
@@ -117,7 +126,7 @@ func (r *run) report(done <-chan struct{}, progress func(*Result)) {
 
 // result returns what all clients saw so far.
 func (r *run) result(details bool) *Result {
-	all := &Result{Start: r.begin.UnixNano(), End: time.Now().UnixNano()}
+	all := &Result{Start: r.begin.UnixNano(), End: time.Now().UnixNano(), Still: r.still.Load()}
 	for _, c := range r.clients {
 		all.Merge(c.seen(details))
 	}

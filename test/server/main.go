@@ -20,6 +20,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/switcheroo/switcheroo/test/pulse"
 )
 
 func main() {
@@ -87,6 +89,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 	}
 	term, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
+	go pulse.Watch(term, time.Second, func(d time.Duration) { fmt.Fprintln(stderr, "stood still for", d) })
 	s := newServer(o.mode, o.version)
 	s.wellFor = o.wellFor
 	if err := s.listen(o, stdout); err != nil {
