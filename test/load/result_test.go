@@ -22,7 +22,7 @@ func example() *Result {
 		short.Answers.Add(2 * d)
 	}
 	return &Result{
-		Start: 1e9, End: 3e9, Kinds: map[Kind]*Counters{Short: short},
+		Start: 1e9, End: 3e9, Stalls: []Stall{{From: 1e9, To: 25e8}}, Kinds: map[Kind]*Counters{Short: short},
 		Failures: []Failure{
 			{Time: 2e9, Began: 2e9 - 5, Kind: Short, Class: Refused, Phase: Connect, Local: ":7", Remote: "[::1]:8", Message: "refused"},
 			{Time: 2e9 + 1, Kind: Short, Class: Refused},
@@ -136,7 +136,7 @@ func TestTable(t *testing.T) {
   clients  connections  requests  refused  timed out  reset before byte  reset after byte  early end  wrong bytes  syn retransmitted  slow connect  idle closes  server's own resets  connect p50      p99      max
     short           10         7        2          0                  0                 0          0            0                  0             0            1                    1        3.1ms  300.0ms  300.0ms
       all           10         7        2          0                  0                 0          0            0                  0             0            1                    1        3.1ms  300.0ms  300.0ms
-served by: v1 3, v2 4; in 2s
+served by: v1 3, v2 4; in 2s; the clients themselves stood still for up to 1.5s
 `
 	if diff := cmp.Diff(want, "\n"+b.String()); diff != "" {
 		t.Error(diff)

@@ -22,6 +22,7 @@ type run struct {
 	tokens  chan struct{} // for a short connection each; nil: no need
 	begin   time.Time
 	clients []*client
+	stalls  stalls
 }
 
 // Run makes the load that c says, until ctx ends, c.Duration is over or
@@ -57,6 +58,7 @@ func Run(ctx context.Context, c Config, progress func(*Result)) (*Result, error)
 	if r.tokens != nil {
 		helpers.Go(func() { r.meter(ctx) })
 	}
+	helpers.Go(func() { r.stalls.watch(ctx) })
 	done := make(chan struct{})
 	if progress != nil {
 		helpers.Go(func() { r.report(done, progress) })
@@ -106,9 +108,12 @@ func (r *run) report(done <-chan struct{}, progress func(*Result)) {
 
 // result returns what all clients saw so far.
 func (r *run) result(details bool) *Result {
-	all := &Result{Start: r.begin.UnixNano(), End: time.Now().UnixNano(), Seed: r.Seed}
+	all := &Result{Start: r.begin.UnixNano(), End: time.Now().UnixNano(), Seed: r.Seed, Stalls: r.stalls.all()}
 	for _, c := range r.clients {
 		all.Merge(c.seen(details))
+	}
+	if details {
+		all.excuse(r.SlowConnect)
 	}
 	return all
 }

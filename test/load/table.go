@@ -44,7 +44,7 @@ func (r *Result) Table(w io.Writer) error {
 	for _, v := range slices.Sorted(maps.Keys(total.Versions)) {
 		served = append(served, fmt.Sprintf("%s %d", v, total.Versions[v]))
 	}
-	_, err := fmt.Fprintf(w, "served by: %s; in %v\n", strings.Join(served, ", "), r.Duration().Round(time.Millisecond))
+	_, err := fmt.Fprintf(w, "served by: %s; in %v%s\n", strings.Join(served, ", "), r.Duration().Round(time.Millisecond), r.note())
 	return err
 }
 

@@ -23,6 +23,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/switcheroo/switcheroo/test/pulse"
 )
 
 func main() {
@@ -92,6 +94,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 	}
 	term, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
+	go pulse.Watch(term, time.Second, func(d time.Duration) { fmt.Fprintln(stderr, "stood still for", d) })
 	s, err := newServer(o.mode, o.version)
 	if err != nil {
 		return err
