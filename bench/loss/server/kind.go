@@ -3,6 +3,9 @@
 package server
 
 import (
+	"fmt"
+	"strings"
+
 	"github.com/switcheroo/switcheroo/test/load"
 )
 
@@ -16,16 +19,18 @@ type Kind struct {
 	// Notify says that it sends READY=1 itself; else it is ready once it
 	// listens.
 	Notify bool
-	// Service returns the [Service] lines of one instance that gets its port
-	// as in says. They may use %i, which is the version.
+	// Service returns all [Service] lines of one instance that gets its port
+	// as in says, which must be one of Takes. They may use %i, which is the
+	// version, and name directories after %n, so units' names must differ.
 	Service func(in Listen) string
 	// Files are put on the host, and Binds are programs from outside of it.
 	Files map[string]string
 	Binds map[string]Build
 	// Clients are the kinds of clients that it can answer.
 	Clients []load.Kind
-	// Load is what suits the server's strength. Targets, Duration and
-	// SourcePorts are the bench's to fill in.
+	// Load is what suits the server's strength, on two cores that it shares
+	// with the clients: the clients of each of the two places that there are
+	// clients in. Targets, Duration and SourcePorts are the bench's to fill in.
 	Load load.Config
 	// Own are classes that this server causes by itself, with no switch near:
 	// an accept queue that is full has SYNs sent again. They are counted and
@@ -33,27 +38,26 @@ type Kind struct {
 	Own []load.Class
 }
 
+// All returns all kinds, in the order of a report.
+func All() []Kind {
+	return []Kind{quick, slowAccept, abrupt, graceful, overload, resetting, nginx, redis, node, python}
+}
+
+// ByName returns the kind with that name.
+func ByName(name string) (Kind, error) {
+	var names []string
+	for _, k := range All() {
+		if k.Name == name {
+			return k, nil
+		}
+		names = append(names, k.Name)
+	}
+	return Kind{}, fmt.Errorf("no kind of server %q, only %s", name, strings.Join(names, ", "))
+}
+
 // Build is a program: a path on this machine, or a package of this module to
 // build.
 type Build struct {
 	Path    string
 	Package string
-}
-
-// Takes is a set of ways in which a server can get where to listen.
-type Takes uint8
-
-const (
-	AnyPort    Takes = 1 << iota // listens on port 0, and the daemon finds it
-	Number                       // a number that it is told
-	Activation                   // a listening socket passed by systemd
-	ReusePort                    // a number, with SO_REUSEPORT
-)
-
-// Listen is how an instance is told where to listen.
-type Listen struct {
-	How Takes // one of them
-	// Port is a number, or an expression of systemd's such as "${PORT}", for
-	// Number and ReusePort.
-	Port string
 }
