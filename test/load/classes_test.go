@@ -180,6 +180,11 @@ func TestClasses(t *testing.T) {
 				respond(c, "v1\n")
 			}
 		}, trouble{EarlyEnd, Wait, 4}},
+		{"Connection: close without a close", Config{KeepAlive: 1, SlowConnect: -1}, func(c *net.TCPConn, in *bufio.Reader, n int) {
+			request(in)
+			fmt.Fprint(c, "HTTP/1.1 200 OK\r\nVersion: v1\r\nConnection: close\r\nContent-Length: 3\r\n\r\nv1\n")
+			io.Copy(io.Discard, in)
+		}, trouble{TimedOut, Close, 1}},
 		{"stream of another length", Config{Streams: 1, SlowConnect: -1}, func(c *net.TCPConn, in *bufio.Reader, n int) {
 			request(in)
 			respond(c, "short")

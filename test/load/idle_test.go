@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"fmt"
 	"net"
 	"testing"
 	"time"
@@ -24,6 +25,11 @@ func TestIdleClose(t *testing.T) {
 		"keep-alive": {Config{KeepAlive: 1}, func(c *net.TCPConn, in *bufio.Reader, n int) {
 			answered(c, in)
 			answered(c, in)
+		}, 2},
+		"Connection: close": {Config{KeepAlive: 1, Pause: time.Nanosecond}, func(c *net.TCPConn, in *bufio.Reader, n int) {
+			answered(c, in)
+			request(in)
+			fmt.Fprint(c, "HTTP/1.1 200 OK\r\nVersion: v1\r\nConnection: close\r\nContent-Length: 3\r\n\r\nv1\n")
 		}, 2},
 		"redis": {Config{KeepAlive: 1, Protocol: Redis}, func(c *net.TCPConn, in *bufio.Reader, n int) {
 			echoed, err := readCommand(in)
