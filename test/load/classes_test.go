@@ -218,7 +218,7 @@ func TestOwnResetIsNoFailure(t *testing.T) {
 			respond(c, "v1\n")
 		}
 	})
-	r, err := Run(t.Context(), Config{Targets: []string{addr}, KeepAlive: 1, Duration: time.Minute, Connections: 5}, nil)
+	r, err := Run(t.Context(), Config{Targets: []string{addr}, KeepAlive: 1, Duration: time.Minute, Connections: 5, SlowConnect: -1}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -275,11 +275,23 @@ func TestBusySourcePortIsPassedOver(t *testing.T) {
 		respond(c, "v1\n")
 	})
 	r, err := Run(t.Context(), Config{Targets: []string{addr}, Short: 1, Duration: time.Minute, Connections: 3,
-		SourcePorts: PortRange{21200, 21201}}, nil)
+		SourcePorts: PortRange{21200, 21201}, SlowConnect: -1}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if c := r.Kinds[Short]; len(c.Failures) != 0 || c.Requests != 3 || c.BusyPorts == 0 {
+		t.Errorf("%+v, %v", c, r.Failures)
+	}
+}
+
+// HTTP/2 clients close first, so their ports are not free at once.
+func TestHTTP2LeavesSourcePortsAlone(t *testing.T) {
+	r, err := Run(t.Context(), Config{Targets: []string{echoing(t)}, HTTP2: 1, Requests: 1, Duration: time.Minute, Connections: 5,
+		SourcePorts: PortRange{21300, 21300}, SlowConnect: -1}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := r.Kinds[HTTP2]; len(c.Failures) != 0 || c.Requests != 5 || c.BusyPorts != 0 {
 		t.Errorf("%+v, %v", c, r.Failures)
 	}
 }

@@ -134,7 +134,7 @@ func TestStop(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(300*time.Millisecond, cancel)
 	begin := time.Now()
-	r, err := Run(ctx, Config{Targets: []string{"127.0.0.1:" + port}, Short: 2, KeepAlive: 4, Streams: 2, StreamFor: time.Second, Duration: time.Minute}, nil)
+	r, err := Run(ctx, Config{Targets: []string{"127.0.0.1:" + port}, Short: 2, KeepAlive: 4, Streams: 2, StreamFor: time.Second, Duration: time.Minute, SlowConnect: -1}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,7 +169,10 @@ func TestConfig(t *testing.T) {
 		"no duration":    {func(c *Config) { c.Duration = 0 }, "duration"},
 		"long duration":  {func(c *Config) { c.Duration = MaxDuration + 1 }, "duration"},
 		"negative":       {func(c *Config) { c.KeepAlive = -1 }, "negative"},
+		"negative echo":  {func(c *Config) { c.Echo = -1 }, "negative"},
 		"negative time":  {func(c *Config) { c.Timeout = -1 }, "negative"},
+		"negative pause": {func(c *Config) { c.Pause = -1 }, "negative"},
+		"a protocol":     {func(c *Config) { c.Protocol = "gopher" }, "gopher"},
 		"too few ports":  {func(c *Config) { c.Short, c.SourcePorts = 3, PortRange{1000, 1001} }, "too few"},
 		"unknown target": {func(c *Config) { c.Targets = []string{"127.0.0.1:http"} }, "invalid syntax"},
 	} {
