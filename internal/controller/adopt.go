@@ -91,12 +91,19 @@ func (c *Controller) adoptRules(name string, found []nat.Installed) {
 	case to == nil:
 		c.Log.Warn("what the rules point at does not run any more", "service", name, "invocation", found[0].Activation)
 		return
-	case to.Found && (had || svc.serving() != nil):
-		to.complete(cur.Targets)
 	}
 	c.Log.Info("taken over as found in the rules", "service", name, "unit", to.Unit)
 	// Only a switch back makes an old one current.
-	c.world.State.move(point{Service: name, To: *to, Back: back, Why: "the rules were found switched back"}, c.Now())
+	a := point{Service: name, To: *to, Back: back, Why: "the rules were found switched back"}
+	if to.Found && cur != nil {
+		a.To.complete(cur.Targets)
+		trial := c.world.State.clone()
+		trial.move(a, c.Now())
+		if trial.rules().Validate() != nil { // another service has got some of it
+			a.To = *to
+		}
+	}
+	c.world.State.move(a, c.Now())
 }
 
 // merged returns one entry for each activation. There are two where another
@@ -136,6 +143,7 @@ func (a *Activation) complete(before []nat.Target) {
 	if len(a.Targets) == 0 {
 		return
 	}
+	a.Targets = slices.Clone(a.Targets)
 	port := a.Targets[0].Port // the only one, unless its unit file says more
 	for _, b := range before {
 		missing := b.Serves()

@@ -82,7 +82,9 @@ func loss(ctx context.Context, r *report) error {
 	return goTest(ctx, r, lossBench, "-count=1", "-timeout=15m")
 }
 
-func ships(pkg string) bool     { return !strings.Contains(pkg, "/test/") && !strings.Contains(pkg, "/bench/") }
+func ships(pkg string) bool {
+	return !strings.Contains(pkg, "/test/") && !strings.Contains(pkg, "/bench/")
+}
 func endToEnd(pkg string) bool  { return strings.HasSuffix(pkg, "/test/e2e") }
 func lossBench(pkg string) bool { return strings.HasSuffix(pkg, "/bench/loss") }
 
