@@ -65,134 +65,141 @@ func rst(c *net.TCPConn) {
 	c.Close()
 }
 
+// fault is a server that does something wrong, and what a client makes of it.
+type fault struct {
+	name   string
+	config Config
+	handle func(c *net.TCPConn, in *bufio.Reader, n int)
+	want   trouble
+}
+
+type trouble struct {
+	Class   Class
+	Phase   Phase
+	Request int
+}
+
+// run makes one connection, which is to fail as it should.
+func (c fault) run(t *testing.T) {
+	t.Parallel()
+	addr := answer(t, c.handle)
+	c.config.Targets, c.config.Duration, c.config.Connections = []string{addr}, 30*time.Second, 1
+	if c.want.Class == TimedOut {
+		c.config.Timeout = 150 * time.Millisecond
+	}
+	before := time.Now().UnixNano()
+	r, err := Run(t.Context(), c.config, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Failed() != 1 || len(r.Failures) != 1 {
+		t.Fatalf("%d failures: %v", r.Failed(), r.Failures)
+	}
+	f := r.Failures[0]
+	if diff := cmp.Diff(c.want, trouble{f.Class, f.Phase, f.Request}); diff != "" {
+		t.Errorf("%s\n%s", diff, f)
+	}
+	if f.Began < before || f.Connected < f.Began || f.Time < f.Connected || f.Time > time.Now().UnixNano() {
+		t.Errorf("it began at %d, connected at %d and was seen at %d", f.Began, f.Connected, f.Time)
+	}
+	if f.Remote != addr || !strings.HasPrefix(f.Local, "127.0.0.1:") {
+		t.Errorf("from %s to %s", f.Local, f.Remote)
+	}
+	if err := r.Valid(); err != nil {
+		t.Error(err)
+	}
+}
+
 // The client tells each way to fail from the others.
 func TestClasses(t *testing.T) {
-	short := Config{Short: 1}
-	type want struct {
-		class   Class
-		phase   Phase
-		request int
-	}
-	for _, c := range []struct {
-		name   string
-		config Config
-		handle func(c *net.TCPConn, in *bufio.Reader, n int)
-		want   want
-	}{
+	short := Config{Short: 1, SlowConnect: -1}
+	for _, c := range []fault{
 		{"reset at once", short, func(c *net.TCPConn, in *bufio.Reader, n int) {
 			in.Peek(1) // the request is sent
 			rst(c)
-		}, want{ResetBefore, Wait, 1}},
+		}, trouble{ResetBefore, Wait, 1}},
 		{"reset in the headers", short, func(c *net.TCPConn, in *bufio.Reader, n int) {
 			request(in)
 			fmt.Fprint(c, "HTTP/1.1 200 OK\r\nVer")
 			rst(c)
-		}, want{ResetAfter, Response, 1}},
+		}, trouble{ResetAfter, Response, 1}},
 		{"reset in the body", short, func(c *net.TCPConn, in *bufio.Reader, n int) {
 			request(in)
 			fmt.Fprint(c, "HTTP/1.1 200 OK\r\nVersion: v1\r\nContent-Length: 3\r\n\r\nv")
 			rst(c)
-		}, want{ResetAfter, Response, 1}},
+		}, trouble{ResetAfter, Response, 1}},
 		{"reset after the response", short, func(c *net.TCPConn, in *bufio.Reader, n int) {
 			request(in)
 			respond(c, "v1\n")
 			rst(c)
-		}, want{ResetAfter, Close, 1}},
+		}, trouble{ResetAfter, Close, 1}},
 		{"close before the response", short, func(c *net.TCPConn, in *bufio.Reader, n int) {
 			request(in)
-		}, want{EarlyEnd, Wait, 1}},
+		}, trouble{EarlyEnd, Wait, 1}},
 		{"close in the headers", short, func(c *net.TCPConn, in *bufio.Reader, n int) {
 			request(in)
 			fmt.Fprint(c, "HTTP/1.1 200 OK\r\nVer")
-		}, want{EarlyEnd, Response, 1}},
+		}, trouble{EarlyEnd, Response, 1}},
 		{"close in the body", short, func(c *net.TCPConn, in *bufio.Reader, n int) {
 			request(in)
 			fmt.Fprint(c, "HTTP/1.1 200 OK\r\nVersion: v1\r\nContent-Length: 3\r\n\r\nv")
-		}, want{EarlyEnd, Response, 1}},
+		}, trouble{EarlyEnd, Response, 1}},
 		{"no HTTP", short, func(c *net.TCPConn, in *bufio.Reader, n int) {
 			request(in)
 			fmt.Fprint(c, "hello\r\n\r\n")
 			io.Copy(io.Discard, in)
-		}, want{WrongBytes, Response, 1}},
+		}, trouble{WrongBytes, Response, 1}},
 		{"an error status", short, func(c *net.TCPConn, in *bufio.Reader, n int) {
 			request(in)
 			fmt.Fprint(c, "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n")
-		}, want{WrongBytes, Response, 1}},
+		}, trouble{WrongBytes, Response, 1}},
 		{"another body", short, func(c *net.TCPConn, in *bufio.Reader, n int) {
 			request(in)
 			respond(c, "v2\n")
-		}, want{WrongBytes, Response, 1}},
+		}, trouble{WrongBytes, Response, 1}},
 		{"more than the response", short, func(c *net.TCPConn, in *bufio.Reader, n int) {
 			request(in)
 			respond(c, "v1\n")
 			fmt.Fprint(c, "x")
-		}, want{WrongBytes, Close, 1}},
+		}, trouble{WrongBytes, Close, 1}},
 		{"no answer", short, func(c *net.TCPConn, in *bufio.Reader, n int) {
 			io.Copy(io.Discard, in)
-		}, want{TimedOut, Wait, 1}},
+		}, trouble{TimedOut, Wait, 1}},
 		{"half an answer", short, func(c *net.TCPConn, in *bufio.Reader, n int) {
 			request(in)
 			fmt.Fprint(c, "HTTP/1.1 200 OK\r\n")
 			io.Copy(io.Discard, in)
-		}, want{TimedOut, Response, 1}},
+		}, trouble{TimedOut, Response, 1}},
 		{"no close", short, func(c *net.TCPConn, in *bufio.Reader, n int) {
 			request(in)
 			respond(c, "v1\n")
 			io.Copy(io.Discard, in)
-		}, want{TimedOut, Close, 1}},
-		{"close of an idle connection", Config{KeepAlive: 1}, func(c *net.TCPConn, in *bufio.Reader, n int) {
+		}, trouble{TimedOut, Close, 1}},
+		{"close of an idle connection", Config{KeepAlive: 1, SlowConnect: -1}, func(c *net.TCPConn, in *bufio.Reader, n int) {
 			for range 3 {
 				request(in)
 				respond(c, "v1\n")
 			}
-		}, want{EarlyEnd, Wait, 4}},
-		{"stream of another length", Config{Streams: 1}, func(c *net.TCPConn, in *bufio.Reader, n int) {
+		}, trouble{EarlyEnd, Wait, 4}},
+		{"stream of another length", Config{Streams: 1, SlowConnect: -1}, func(c *net.TCPConn, in *bufio.Reader, n int) {
 			request(in)
 			respond(c, "short")
-		}, want{WrongBytes, Response, 1}},
-		{"stream with a byte twice", Config{Streams: 1, StreamFor: wire.Interval}, func(c *net.TCPConn, in *bufio.Reader, n int) {
+		}, trouble{WrongBytes, Response, 1}},
+		{"stream with a byte twice", Config{Streams: 1, StreamFor: wire.Interval, SlowConnect: -1}, func(c *net.TCPConn, in *bufio.Reader, n int) {
 			request(in)
 			b := make([]byte, wire.Chunk)
 			wire.Fill(b, 0)
 			copy(b[1000:], b[999:])
 			respond(c, string(b))
-		}, want{WrongBytes, Response, 1}},
-		{"stream cut off", Config{Streams: 1, StreamFor: wire.Interval}, func(c *net.TCPConn, in *bufio.Reader, n int) {
+		}, trouble{WrongBytes, Response, 1}},
+		{"stream cut off", Config{Streams: 1, StreamFor: wire.Interval, SlowConnect: -1}, func(c *net.TCPConn, in *bufio.Reader, n int) {
 			request(in)
 			b := make([]byte, 1000)
 			wire.Fill(b, 0)
 			fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nVersion: v1\r\nContent-Length: %d\r\n\r\n%s", wire.Chunk, b)
-		}, want{EarlyEnd, Response, 1}},
+		}, trouble{EarlyEnd, Response, 1}},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			addr := answer(t, c.handle)
-			c.config.Targets, c.config.Duration, c.config.Connections = []string{addr}, 30*time.Second, 1
-			if c.want.class == TimedOut {
-				c.config.Timeout = 150 * time.Millisecond
-			}
-			before := time.Now().UnixNano()
-			r, err := Run(t.Context(), c.config, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if r.Failed() != 1 || len(r.Failures) != 1 {
-				t.Fatalf("%d failures: %v", r.Failed(), r.Failures)
-			}
-			f := r.Failures[0]
-			if diff := cmp.Diff(c.want, want{f.Class, f.Phase, f.Request}, cmp.AllowUnexported(want{})); diff != "" {
-				t.Errorf("%s\n%s", diff, f)
-			}
-			if f.Began < before || f.Time < f.Began || f.Time > time.Now().UnixNano() {
-				t.Errorf("it began at %d and was seen at %d", f.Began, f.Time)
-			}
-			if f.Remote != addr || !strings.HasPrefix(f.Local, "127.0.0.1:") {
-				t.Errorf("from %s to %s", f.Local, f.Remote)
-			}
-			if err := r.Valid(); err != nil {
-				t.Error(err)
-			}
-		})
+		t.Run(c.name, c.run)
 	}
 }
 

@@ -25,6 +25,7 @@ type conn struct {
 	in      *bufio.Reader // where the script reads; of TLS once there is any
 	out     io.Writer     // where it writes, likewise
 	timeout time.Duration
+	patient bool // Read leaves the deadline as it is
 	phase   Phase
 	version string // of the last response
 
@@ -103,13 +104,16 @@ func (c *conn) release() {
 // Read gives each read the whole timeout, and remembers how it failed:
 // libraries hide that behind errors of their own.
 func (c *conn) Read(b []byte) (int, error) {
+	if c.patient {
+		return c.read(b)
+	}
 	if err := c.SetReadDeadline(time.Now().Add(c.timeout)); err != nil {
 		return 0, err
 	}
 	return c.read(b)
 }
 
-// read has no deadline.
+// read has the deadline that was set last.
 func (c *conn) read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	c.mu.Lock()
@@ -122,16 +126,21 @@ func (c *conn) read(b []byte) (int, error) {
 	return n, err
 }
 
-// Write does with a write what Read does.
+// Write does with a write what Read does. If the connection was reset before
+// anything came, it reads what may be the reason.
 func (c *conn) Write(b []byte) (int, error) {
 	if err := c.SetWriteDeadline(time.Now().Add(c.timeout)); err != nil {
 		return 0, err
 	}
 	n, err := c.Conn.Write(b)
-	if err != nil {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.failed(err)
+	if err == nil {
+		return n, nil
+	}
+	c.mu.Lock()
+	c.failed(err)
+	c.mu.Unlock()
+	if isReset(err) && c.got() == 0 {
+		c.Read(make([]byte, 1))
 	}
 	return n, err
 }
@@ -183,6 +192,23 @@ func (c *conn) cause(err error) error {
 	return err
 }
 
+// send writes b and waits for the first byte of what comes back.
+func (c *conn) send(b []byte) error {
+	c.phase = Write
+	if _, err := c.out.Write(b); err != nil {
+		if first, _ := c.in.Peek(1); string(first) == string(wire.Reset) {
+			return errOwnReset
+		}
+		return err
+	}
+	c.phase = Wait
+	if _, err := c.in.Peek(1); err != nil {
+		return err
+	}
+	c.phase = Response
+	return nil
+}
+
 // ended expects the server to close.
 func (c *conn) ended() error {
 	c.phase = Close
@@ -203,14 +229,6 @@ func (c *conn) idle(ctx context.Context, d time.Duration) (bool, error) {
 	if c.in.Buffered() > 0 {
 		return true, nil
 	}
-	if err := c.SetReadDeadline(time.Now().Add(d)); err != nil {
-		return false, err
-	}
-	woken := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		defer close(woken)
-		c.SetReadDeadline(time.Unix(1, 0))
-	})
 	var n int
 	var failed error
 	look := func(fd uintptr) bool {
@@ -218,10 +236,7 @@ func (c *conn) idle(ctx context.Context, d time.Duration) (bool, error) {
 		n, _, failed = unix.Recvfrom(int(fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
 		return failed != unix.EAGAIN
 	}
-	err := c.raw.Read(look)
-	if !stop() {
-		<-woken // so that it is the last to set the deadline
-	}
+	err := c.until(ctx, d, func() error { return c.raw.Read(look) })
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		// This goroutine may have been late.
 		err = c.raw.Control(func(fd uintptr) { look(fd) })
@@ -240,4 +255,22 @@ func (c *conn) idle(ctx context.Context, d time.Duration) (bool, error) {
 		return false, errIdleClose
 	}
 	return true, nil
+}
+
+// until runs read, which is to fail with os.ErrDeadlineExceeded after d, or
+// when ctx ends.
+func (c *conn) until(ctx context.Context, d time.Duration, read func() error) error {
+	if err := c.SetReadDeadline(time.Now().Add(d)); err != nil {
+		return err
+	}
+	woken := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(woken)
+		c.SetReadDeadline(time.Unix(1, 0))
+	})
+	err := read()
+	if !stop() {
+		<-woken // so that it is not the last to set the deadline
+	}
+	return err
 }

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-
-	"github.com/switcheroo/switcheroo/test/server/wire"
 )
 
 // maxChunk is the longest chunk of an echo, and message of a WebSocket.
@@ -65,29 +63,6 @@ func (t *talk) greet(total int) error {
 	}
 	if t.version = strings.TrimSuffix(line, "\n"); t.version == "" {
 		return wrong("the echo names no version")
-	}
-	return nil
-}
-
-// send writes b and waits for the first byte of what comes back.
-func (c *conn) send(b []byte) error {
-	c.phase = Write
-	if _, err := c.out.Write(b); err != nil {
-		return err
-	}
-	return c.wait()
-}
-
-// wait waits for the first byte of a response.
-func (c *conn) wait() error {
-	c.phase = Wait
-	first, err := c.in.Peek(1)
-	if err != nil {
-		return err
-	}
-	c.phase = Response
-	if first[0] == wire.Reset {
-		return errOwnReset
 	}
 	return nil
 }

@@ -39,15 +39,11 @@ func httpStream(_ context.Context, t *talk) error {
 // With the last one of a connection it asks the server to close, and waits for
 // that. After an error c.phase says when it happened.
 func (c *conn) exchange(path string, last bool, check func(*http.Response) error) error {
-	c.phase = Write
 	closing := ""
 	if last {
 		closing = "Connection: close\r\n"
 	}
-	if _, err := fmt.Fprintf(c.out, "GET %s HTTP/1.1\r\nHost: test\r\n%s\r\n", path, closing); err != nil {
-		if first, _ := c.in.Peek(1); string(first) == string(wire.Reset) {
-			return errOwnReset
-		}
+	if err := c.send(fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: test\r\n%s\r\n", path, closing)); err != nil {
 		return err
 	}
 	r, err := c.response(nil)
@@ -66,10 +62,11 @@ func (c *conn) exchange(path string, last bool, check func(*http.Response) error
 	return nil
 }
 
-// response waits for a response and reads its head.
+// response reads the head of a response whose first byte is there. No response
+// begins as a reset of the server's own will does.
 func (c *conn) response(to *http.Request) (*http.Response, error) {
-	if err := c.wait(); err != nil {
-		return nil, err
+	if first, _ := c.in.Peek(1); string(first) == string(wire.Reset) {
+		return nil, errOwnReset
 	}
 	r, err := http.ReadResponse(c.in, to)
 	if err != nil {

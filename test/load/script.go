@@ -56,8 +56,7 @@ type talk struct {
 	client  *client
 	rng     *rand.Rand // of this connection
 	request int        // under way, or the last one
-	// aside reads what the server says between requests; nil: nothing is right.
-	aside func() error
+	secure  bool       // with TLS
 }
 
 // requests runs do for each of the client's requests, with pauses in between;
@@ -106,21 +105,19 @@ func (t *talk) answered(began time.Time, version string) {
 // pause lets the time between two requests pass. The server has nothing to say
 // then, but that it closes.
 func (t *talk) pause(ctx context.Context) error {
-	if t.client.Pause == 0 {
-		if ctx.Err() != nil {
-			return errStopped
+	switch {
+	case t.client.Pause > 0 && t.secure:
+		return t.idleTLS(ctx, t.between())
+	case t.client.Pause > 0:
+		more, err := t.idle(ctx, t.between())
+		if more {
+			return errUnasked
 		}
-		return nil
-	}
-	switch more, err := t.idle(ctx, t.between()); {
-	case err != nil:
 		return err
-	case !more:
-		return nil
-	case t.aside != nil:
-		return t.aside()
+	case ctx.Err() != nil:
+		return errStopped
 	}
-	return errUnasked
+	return nil
 }
 
 // errUnasked is what a server has no reason to say.

@@ -20,30 +20,40 @@ func tlsKeepAlive(ctx context.Context, t *talk) error {
 	if err := c.Handshake(); err != nil {
 		return err
 	}
-	t.out = c
+	t.out, t.secure = c, true
 	t.in.Reset(c)
-	t.aside = t.tlsAside
 	return httpKeepAlive(ctx, t)
 }
 
-// glance is how long a record that has begun may take to come.
+// glance is how long the rest of a record may take that came while idle.
 const glance = 200 * time.Millisecond
 
-// tlsAside reads what came while the connection was idle: that it is closed,
-// or a session ticket.
-func (t *talk) tlsAside() error {
-	timeout := t.timeout
-	t.timeout = min(glance, timeout)
-	defer func() { t.timeout = timeout }()
-	switch _, err := t.in.Peek(1); {
+// idleTLS is idle within TLS, which itself may have read on: to a close_notify,
+// or to a session ticket.
+func (t *talk) idleTLS(ctx context.Context, d time.Duration) error {
+	t.phase, t.patient = Idle, true
+	defer func() { t.patient = false }()
+	look := func() error {
+		_, err := t.in.Peek(1)
+		return err
+	}
+	err := t.until(ctx, d, look)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		t.forget() // which is no failure
+		if more, err := t.idle(ctx, 0); !more {
+			return err
+		}
+		// This goroutine was late, or something else than data has come.
+		if err = t.until(context.Background(), glance, look); errors.Is(err, os.ErrDeadlineExceeded) {
+			t.forget()
+			return nil
+		}
+	}
+	switch {
 	case err == nil:
 		return errUnasked
 	case errors.Is(err, io.EOF):
 		return errIdleClose
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		t.forget() // it was no data, and there is more to come
-		return nil
-	default:
-		return err
 	}
+	return err
 }

@@ -17,12 +17,12 @@ import (
 // that and closes the connection.
 func webSocket(ctx context.Context, t *talk) error {
 	began := t.begin()
-	ws, _, err := websocket.Dial(context.Background(), "ws://test/ws", &websocket.DialOptions{
-		HTTPClient: &http.Client{Transport: upgrade{t.conn}},
-	})
+	u := &upgrade{conn: t.conn}
+	ws, _, err := websocket.Dial(context.Background(), "ws://test/ws", &websocket.DialOptions{HTTPClient: &http.Client{Transport: u}})
 	if err != nil {
 		return err
 	}
+	u.done = true
 	t.answered(began, t.version)
 	r := &wsReader{messages: make(chan []byte, 1), ended: make(chan struct{})}
 	go r.run(ws)
@@ -124,11 +124,17 @@ func (r *wsReader) idle() error {
 
 // upgrade is an http.RoundTripper for one request on its connection, which then
 // is the body of the response.
-type upgrade struct{ *conn }
+type upgrade struct {
+	*conn
+	done bool // the response is what it should be
+}
 
-func (u upgrade) RoundTrip(r *http.Request) (*http.Response, error) {
-	u.phase = Write
-	if err := r.Write(u.conn); err != nil {
+func (u *upgrade) RoundTrip(r *http.Request) (*http.Response, error) {
+	var request bytes.Buffer
+	if err := r.Write(&request); err != nil {
+		return nil, err
+	}
+	if err := u.send(request.Bytes()); err != nil {
 		return nil, err
 	}
 	response, err := u.response(r)
@@ -138,19 +144,22 @@ func (u upgrade) RoundTrip(r *http.Request) (*http.Response, error) {
 	if response.StatusCode != http.StatusSwitchingProtocols {
 		return nil, wrong("status " + response.Status)
 	}
-	response.Body = upgraded(u)
+	response.Body = (*upgraded)(u)
 	return response, nil
 }
 
 // upgraded reads and writes what is no HTTP any more. Its reads have the
 // deadline that was set last, and its owner closes the connection.
-type upgraded struct{ *conn }
+type upgraded upgrade
 
-func (u upgraded) Read(b []byte) (int, error) {
-	if u.in.Buffered() > 0 {
+func (u *upgraded) Read(b []byte) (int, error) {
+	switch {
+	case !u.done:
+		return 0, io.EOF // the library would like to see more of what is wrong
+	case u.in.Buffered() > 0:
 		return u.in.Read(b)
 	}
 	return u.read(b)
 }
 
-func (u upgraded) Close() error { return nil }
+func (u *upgraded) Close() error { return nil }

@@ -11,7 +11,7 @@ import (
 type mode struct {
 	textbook     bool // 20 to 50 ms a request; on SIGTERM http.Server.Shutdown, 5 s, and no more
 	slowAccept   bool // 50 ms between accepts
-	overload     bool // a short accept queue that is full nearly half of the time
+	overload     bool // a short accept queue that is full for a third of the time, and more under more load
 	neverAccepts bool // listens, that is all
 	abrupt       bool // exits at once on SIGTERM
 	resets       bool // resets 2 % of its connections, those in HTTP/1.1 without TLS

@@ -209,7 +209,7 @@ func TestUnderWay(t *testing.T) {
 		},
 		"request": func(t *testing.T, addr string) func() error {
 			c, in := dial(t, addr)
-			fmt.Fprint(c, "GET /stream?seconds=0.5 HTTP/1.1\r\nHost: x\r\n\r\n")
+			fmt.Fprint(c, "GET /stream?seconds=1.5 HTTP/1.1\r\nHost: x\r\n\r\n")
 			r, err := http.ReadResponse(in, nil)
 			if err != nil {
 				t.Fatal(err)
@@ -222,7 +222,7 @@ func TestUnderWay(t *testing.T) {
 		"request in TLS": func(t *testing.T, addr string) func() error {
 			raw, _ := dial(t, addr)
 			c := tls.Client(raw, &tls.Config{InsecureSkipVerify: true})
-			fmt.Fprint(c, "GET /stream?seconds=0.5 HTTP/1.1\r\nHost: x\r\n\r\n")
+			fmt.Fprint(c, "GET /stream?seconds=1.5 HTTP/1.1\r\nHost: x\r\n\r\n")
 			r, err := http.ReadResponse(bufio.NewReader(c), nil)
 			if err != nil {
 				t.Fatal(err)
@@ -237,7 +237,7 @@ func TestUnderWay(t *testing.T) {
 			p.SetUnencryptedHTTP2(true)
 			transport := &http.Transport{Protocols: &p}
 			t.Cleanup(transport.CloseIdleConnections)
-			r, err := (&http.Client{Transport: transport, Timeout: 10 * time.Second}).Get("http://" + addr + "/stream?seconds=0.5")
+			r, err := (&http.Client{Transport: transport, Timeout: 10 * time.Second}).Get("http://" + addr + "/stream?seconds=1.5")
 			if err != nil {
 				t.Fatal(err)
 			}

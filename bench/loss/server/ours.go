@@ -28,7 +28,7 @@ var graceful = ours("graceful", "the textbook's Go program: 20 to 50 ms a reques
 })
 
 var overload = func() Kind {
-	k := ours("overload", "an accept queue of 8 that is full nearly half of the time", load.Config{
+	k := ours("overload", "an accept queue of 8 that is full for about a third of the time, so that SYNs are dropped", load.Config{
 		Short: 32, Rate: 100, KeepAlive: 1, Streams: 1, Echo: 1, TLS: 1, WebSocket: 1, HTTP2: 1, Pause: 20 * time.Millisecond,
 	})
 	k.Own = []load.Class{load.Retransmitted, load.SlowConnect}
