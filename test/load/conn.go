@@ -31,7 +31,8 @@ type conn struct {
 	closing bool   // which said that the server closes, and it did, unasked
 
 	began, connected time.Time
-	retransmits      uint8 // of the SYN
+	retransmits      uint8         // of the SYN
+	handshake        time.Duration // from the SYN to its answer, by the kernel
 
 	// HTTP/2 reads and writes in goroutines of its own.
 	mu        sync.Mutex
@@ -56,7 +57,7 @@ func dial(remote netip.AddrPort, port uint16, timeout time.Duration) (*conn, err
 	}
 	c.connected = time.Now()
 	if c.raw, err = c.Conn.(*net.TCPConn).SyscallConn(); err == nil {
-		c.retransmits, err = retransmits(c.raw)
+		c.retransmits, c.handshake, err = handshake(c.raw)
 	}
 	if err != nil {
 		c.Conn.Close()
@@ -77,18 +78,19 @@ func reuseAddress(_, _ string, raw syscall.RawConn) error {
 	return errors.Join(err, failed)
 }
 
-// retransmits returns how many segments were sent again, which on a new
-// connection are SYNs.
-func retransmits(raw syscall.RawConn) (uint8, error) {
+// handshake returns how many segments of a new connection were sent again,
+// which are SYNs, and how long the answer to the SYN took: on a connection that
+// has sent nothing else, that is its round-trip time.
+func handshake(raw syscall.RawConn) (uint8, time.Duration, error) {
 	var info *unix.TCPInfo
 	var failed error
 	err := raw.Control(func(fd uintptr) {
 		info, failed = unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
 	})
 	if err := errors.Join(err, failed); err != nil {
-		return 0, fmt.Errorf("read TCP_INFO: %w", err)
+		return 0, 0, fmt.Errorf("read TCP_INFO: %w", err)
 	}
-	return uint8(min(info.Total_retrans, 255)), nil
+	return uint8(min(info.Total_retrans, 255)), time.Duration(info.Rtt) * time.Microsecond, nil
 }
 
 // connectTime is how long connect took.

@@ -23,8 +23,9 @@ const (
 	// Retransmitted is a connection whose SYN had been sent again when connect
 	// returned (tcpi_total_retrans). It may be perfect otherwise.
 	Retransmitted Class = "syn-retransmitted"
-	// SlowConnect is a connect that took longer than Config.SlowConnect, with
-	// no retransmission to explain it. It may be perfect otherwise.
+	// SlowConnect is a connection whose SYN was answered later than
+	// Config.SlowConnect, by the kernel's own clock, with no retransmission to
+	// explain it. It may be perfect otherwise.
 	SlowConnect Class = "slow-connect"
 	Unreachable Class = "unreachable"
 	Other       Class = "other"
