@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -181,6 +180,11 @@ func TestClasses(t *testing.T) {
 				respond(c, "v1\n")
 			}
 		}, trouble{EarlyEnd, Wait, 4}},
+		{"Connection: close without a close", Config{KeepAlive: 1, SlowConnect: -1}, func(c *net.TCPConn, in *bufio.Reader, n int) {
+			request(in)
+			fmt.Fprint(c, "HTTP/1.1 200 OK\r\nVersion: v1\r\nConnection: close\r\nContent-Length: 3\r\n\r\nv1\n")
+			io.Copy(io.Discard, in)
+		}, trouble{TimedOut, Close, 1}},
 		{"stream of another length", Config{Streams: 1, SlowConnect: -1}, func(c *net.TCPConn, in *bufio.Reader, n int) {
 			request(in)
 			respond(c, "short")
@@ -214,7 +218,7 @@ func TestOwnResetIsNoFailure(t *testing.T) {
 			respond(c, "v1\n")
 		}
 	})
-	r, err := Run(t.Context(), Config{Targets: []string{addr}, KeepAlive: 1, Duration: time.Minute, Connections: 5}, nil)
+	r, err := Run(t.Context(), Config{Targets: []string{addr}, KeepAlive: 1, Duration: time.Minute, Connections: 5, SlowConnect: -1}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -271,7 +275,7 @@ func TestBusySourcePortIsPassedOver(t *testing.T) {
 		respond(c, "v1\n")
 	})
 	r, err := Run(t.Context(), Config{Targets: []string{addr}, Short: 1, Duration: time.Minute, Connections: 3,
-		SourcePorts: PortRange{21200, 21201}}, nil)
+		SourcePorts: PortRange{21200, 21201}, SlowConnect: -1}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -280,75 +284,15 @@ func TestBusySourcePortIsPassedOver(t *testing.T) {
 	}
 }
 
-// The wire loses, or swallows, SYNs.
-func TestSYN(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("needs root, for rules in a network namespace of its own")
-	}
-	addr := answer(t, func(c *net.TCPConn, in *bufio.Reader, n int) {
-		request(in)
-		respond(c, "v1\n")
-	})
-	_, port, _ := net.SplitHostPort(addr)
-	rule := func(verdict string) {
-		rules := "table inet lossy { chain input { type filter hook input priority 0;\n" +
-			"tcp dport " + port + " tcp flags & (syn | ack) == syn " + verdict + "\n}; }\n"
-		nft := exec.CommandContext(t.Context(), "nft", "-f", "-")
-		nft.Stdin = strings.NewReader(rules)
-		if out, err := nft.CombinedOutput(); err != nil {
-			t.Fatalf("nft: %v: %s", err, out)
-		}
-	}
-	flush := func() {
-		if out, err := exec.Command("nft", "delete", "table", "inet", "lossy").CombinedOutput(); err != nil {
-			t.Errorf("nft: %v: %s", err, out)
-		}
-	}
-	base := Config{Targets: []string{addr}, Short: 1, Duration: time.Minute, Connections: 1}
-
-	rule("numgen inc mod 2 == 0 drop") // the first, and not the second
-	r, err := Run(t.Context(), base, nil)
-	flush()
+// HTTP/2 clients close first, so their ports are not free at once.
+func TestHTTP2LeavesSourcePortsAlone(t *testing.T) {
+	r, err := Run(t.Context(), Config{Targets: []string{echoing(t)}, HTTP2: 1, Requests: 1, Duration: time.Minute, Connections: 5,
+		SourcePorts: PortRange{21300, 21300}, SlowConnect: -1}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := r.Kinds[Short]
-	if diff := cmp.Diff(map[Class]int64{Retransmitted: 1}, c.Failures); diff != "" {
-		t.Errorf("first SYN lost: %s", diff)
-	}
-	if c.Requests != 1 || c.Connects.Max() < 500*time.Millisecond {
-		t.Errorf("first SYN lost: %d requests, slowest %v", c.Requests, c.Connects.Max())
-	}
-
-	base.Timeout = 300 * time.Millisecond
-	rule("drop")
-	r, err = Run(t.Context(), base, nil)
-	flush()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(map[Class]int64{TimedOut: 1}, r.Kinds[Short].Failures); diff != "" || r.Failures[0].Phase != Connect {
-		t.Errorf("all SYNs lost: %s %v", diff, r.Failures)
-	}
-
-	// A connect that is slow for another reason than a lost SYN.
-	base.Timeout, base.SlowConnect = 0, time.Nanosecond
-	r, err = Run(t.Context(), base, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if c := r.Kinds[Short]; c.Requests != 1 || r.Failed() != 1 || c.Failures[SlowConnect] != 1 {
-		t.Errorf("slow connect: failures %v", r.Failures)
-	}
-
-	rule("reject with icmpx host-unreachable")
-	r, err = Run(t.Context(), base, nil)
-	flush()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(map[Class]int64{Unreachable: 1}, r.Kinds[Short].Failures); diff != "" {
-		t.Errorf("unreachable: %s", diff)
+	if c := r.Kinds[HTTP2]; len(c.Failures) != 0 || c.Requests != 5 || c.BusyPorts != 0 {
+		t.Errorf("%+v, %v", c, r.Failures)
 	}
 }
 

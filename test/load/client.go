@@ -68,8 +68,10 @@ func (c *client) connection(ctx context.Context) bool {
 	remote := c.remotes[int(c.next.Add(1)-1)%len(c.remotes)]
 	f := Failure{Began: time.Now().UnixNano(), Kind: c.kind, Phase: Connect, Remote: remote.String()}
 	conn, port, err := c.dial(remote)
-	// Once it is closed: a port is for one connection at a time.
-	defer c.ports.put(port)
+	if port != 0 {
+		// Once it is closed: a port is for one connection at a time.
+		defer c.ports.put(port)
+	}
 	c.mu.Lock()
 	c.counters.Connections++
 	c.mu.Unlock()
@@ -110,7 +112,10 @@ const maxBusy = 64
 // so to take another is no retry.
 func (c *client) dial(remote netip.AddrPort) (*conn, uint16, error) {
 	for busy := 0; ; busy++ {
-		port := c.ports.take()
+		port := uint16(0)
+		if c.kind != HTTP2 {
+			port = c.ports.take()
+		}
 		conn, err := dial(remote, port, c.Timeout)
 		if port == 0 || err == nil || !isPortBusy(err) || busy == maxBusy {
 			return conn, port, err

@@ -48,8 +48,9 @@ type Config struct {
 	// SlowConnect is from when on a connect is a failure, SlowConnect; 200ms.
 	// Negative: never.
 	SlowConnect time.Duration
-	// SourcePorts are taken in turn, by all clients; the zero value leaves
-	// them to the kernel.
+	// SourcePorts are taken in turn, by all clients but those of HTTP2, which
+	// close first, so that theirs stay in TIME_WAIT. The zero value leaves all
+	// of them to the kernel.
 	SourcePorts PortRange
 
 	// Seed is where pauses, sizes and bytes come from; a new one from the

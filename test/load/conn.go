@@ -28,6 +28,7 @@ type conn struct {
 	patient bool // Read leaves the deadline as it is
 	phase   Phase
 	version string // of the last response
+	closing bool   // which said that the server closes, and it did, unasked
 
 	began, connected time.Time
 	retransmits      uint8 // of the SYN

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"fmt"
 	"net"
 	"testing"
 	"time"
@@ -24,6 +25,11 @@ func TestIdleClose(t *testing.T) {
 		"keep-alive": {Config{KeepAlive: 1}, func(c *net.TCPConn, in *bufio.Reader, n int) {
 			answered(c, in)
 			answered(c, in)
+		}, 2},
+		"Connection: close": {Config{KeepAlive: 1, Pause: time.Nanosecond}, func(c *net.TCPConn, in *bufio.Reader, n int) {
+			answered(c, in)
+			request(in)
+			fmt.Fprint(c, "HTTP/1.1 200 OK\r\nVersion: v1\r\nConnection: close\r\nContent-Length: 3\r\n\r\nv1\n")
 		}, 2},
 		"redis": {Config{KeepAlive: 1, Protocol: Redis}, func(c *net.TCPConn, in *bufio.Reader, n int) {
 			echoed, err := readCommand(in)
@@ -127,10 +133,11 @@ func TestStopWhileIdle(t *testing.T) {
 
 // The same seed makes the same load.
 func TestSeed(t *testing.T) {
-	received := func(seed uint64) (sizes string) {
+	received := func(seed uint64) string {
+		sizes := make(chan string, 1)
 		addr := answer(t, func(c *net.TCPConn, in *bufio.Reader, n int) {
-			sizes, _ = in.ReadString('\n')
-			in.Reset(c)
+			line, _ := in.ReadString('\n')
+			sizes <- line
 		})
 		r, err := Run(t.Context(), Config{Targets: []string{addr}, Echo: 1, Seed: seed, Duration: time.Minute, Connections: 1}, nil)
 		if err != nil {
@@ -139,7 +146,7 @@ func TestSeed(t *testing.T) {
 		if r.Seed == 0 || seed != 0 && r.Seed != seed {
 			t.Errorf("the seed was %d, and %d is in the result", seed, r.Seed)
 		}
-		return sizes
+		return <-sizes
 	}
 	if a, b, c := received(1), received(1), received(2); a != b || a == c {
 		t.Errorf("seed 1: %q and %q, seed 2: %q", a, b, c)

@@ -73,6 +73,9 @@ func (t *talk) requests(ctx context.Context, do func(last bool) error) error {
 			return err
 		}
 		t.answered(began, t.version)
+		if t.closing {
+			return errIdleClose
+		}
 	}
 	return nil
 }
