@@ -1,6 +1,13 @@
 // Package contender has the ways to replace a running server by its next
-// version that the loss bench compares, one a file. To add one, write a type
-// with these methods and give it a line in All.
+// version that the loss bench compares, one a file.
+//
+// To add one, write a type with the methods of Contender and give it a line in
+// All; the tests and the bench then run it. A new form of Switcheroo is that
+// line alone. What most need is there: instances and alone make unit files of
+// a server.Kind, startInstance gives a version a private port of its own,
+// awaitListener and settleInstances wait for its listener and for the old
+// ones' end. A host may have several services, which switch at the same time:
+// whatever a contender puts there has the service's name.
 package contender
 
 import (
