@@ -49,9 +49,10 @@ func TestChaos(t *testing.T) {
 			c := newChaos(setWith(t, b, chaosFiles), b, rand.New(rand.NewPCG(seed, uint64(i))))
 			end := time.Now().Add(total)
 			for n := 1; time.Now().Before(end) && !t.Failed(); n++ {
-				// A load has a longest duration, and a look at the rules now
-				// and then tells earlier what went wrong.
-				c.round(min(time.Until(end), 2*time.Minute))
+				// A load has a longest duration and details of so many
+				// failures, and a look at the rules now and then tells earlier
+				// what went wrong.
+				c.round(min(time.Until(end), time.Minute))
 			}
 			t.Logf("%s: %s", b, c.summary())
 		})
