@@ -43,8 +43,8 @@ func longVerb(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 		return err
 	}
 	name := filepath.Join(*out, "long.json")
-	sum, err := report.ReadLong(name)
-	if err != nil {
+	var sum report.Long
+	if err := report.ReadJSON(name, &sum); err != nil {
 		return err
 	}
 	if len(sum.Chunks) > 0 {

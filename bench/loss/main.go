@@ -7,6 +7,7 @@
 //	loss long     Switcheroo alone, many services side by side, until there
 //	              are 10,000 switches; resumes where it was ended
 //	loss latency  Switcheroo's requests around a switch, beside quiet times
+//	loss held     clients that keep a connection for longer than DrainSec=
 //	loss report   draws what run and long have written, for docs/loss.md
 //	loss list     the contenders and servers that there are
 //
@@ -56,6 +57,7 @@ var verbs = []verb{
 	{"run", "every contender with every server: a table, JSON and plots", runVerb},
 	{"long", "Switcheroo alone, until there are 10,000 switches; resumes", longVerb},
 	{"latency", "Switcheroo's requests around a switch, beside quiet times", latencyVerb},
+	{"held", "clients that keep a connection for longer than DrainSec=", heldVerb},
 	{"report", "draw what run and long have written, for docs/loss.md", reportVerb},
 	{"list", "the contenders and servers that there are", listVerb},
 }
@@ -77,7 +79,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if len(args) == 0 {
-		return usageError{errors.New("no verb: want one of run, long, latency, report, list")}
+		return usageError{errors.New("no verb: want one of run, long, latency, held, report, list")}
 	}
 	if args[0] == "help" || args[0] == "-h" || args[0] == "--help" {
 		fmt.Fprint(stdout, "usage: loss VERB [OPTION...]\n\n")
@@ -92,7 +94,7 @@ func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 			return v.run(ctx, args[1:], stdout, stderr)
 		}
 	}
-	return usageError{fmt.Errorf("no verb %q: want one of run, long, latency, report, list", args[0])}
+	return usageError{fmt.Errorf("no verb %q: want one of run, long, latency, held, report, list", args[0])}
 }
 
 // parse parses the options of a verb, which takes no other arguments.

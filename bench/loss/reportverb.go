@@ -19,13 +19,13 @@ func reportVerb(_ context.Context, args []string, stdout, stderr io.Writer) erro
 	if err := parse(flags, args, stderr); err != nil {
 		return err
 	}
-	run, err := report.Read(filepath.Join(*results, "run.json"))
-	if err != nil {
-		return err
-	}
-	long, err := report.ReadLong(filepath.Join(*results, "long.json"))
-	if err != nil {
-		return err
+	var run report.Run
+	var long report.Long
+	var held []report.Held
+	for name, v := range map[string]any{"run.json": &run, "long.json": &long, "held.json": &held} {
+		if err := report.ReadJSON(filepath.Join(*results, name), v); err != nil {
+			return err
+		}
 	}
 	for name, picture := range map[string]string{
 		"loss-failures.svg": report.Losses(run.Cells),
@@ -36,7 +36,7 @@ func reportVerb(_ context.Context, args []string, stdout, stderr io.Writer) erro
 		}
 	}
 	document := filepath.Join(*docs, "loss.md")
-	if err := report.Document(document, run, long); err != nil {
+	if err := report.Document(document, &run, &long, held); err != nil {
 		return err
 	}
 	fmt.Fprintln(stdout, "written:", document)

@@ -39,7 +39,7 @@ func runVerb(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	if err := os.MkdirAll(*out, 0o755); err != nil {
 		return err
 	}
-	result := &report.Run{Date: time.Now().UTC().Truncate(time.Second), Seed: newSeed(*seed), Machine: report.ThisMachine(ctx)}
+	result := &report.Run{Date: time.Now().UTC().Truncate(time.Second), Seed: newSeed(*seed), Commit: commit(ctx), Machine: report.ThisMachine(ctx)}
 	fmt.Fprintf(stderr, "loss: seed %d\n", result.Seed)
 	for _, k := range kinds {
 		for _, c := range picked {
@@ -70,7 +70,7 @@ func runVerb(ctx context.Context, args []string, stdout, stderr io.Writer) error
 		fmt.Fprintf(stdout, "not run: %s with %s: %s\n", s.Contender, s.Server, s.Why)
 	}
 	name := filepath.Join(*out, "run.json")
-	if err := result.Write(name); err != nil {
+	if err := report.WriteJSON(name, result); err != nil {
 		return err
 	}
 	fmt.Fprintf(stdout, "\nwritten: %s\n", name)
@@ -92,7 +92,7 @@ const (
 // each of the first losses of ours.
 func runCell(ctx context.Context, p cell.Plan, stderr io.Writer) (*judge.Cell, error) {
 	began := time.Now()
-	c, err := cell.Run(ctx, p, nil)
+	c, err := cell.Run(ctx, p)
 	if err != nil {
 		return nil, err
 	}

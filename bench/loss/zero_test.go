@@ -45,7 +45,7 @@ func TestZero(t *testing.T) {
 			t.Run(c.Name()+"/"+k.Name, func(t *testing.T) {
 				seen, err := cell.Run(t.Context(), cell.Plan{
 					Contender: c, Kinds: []server.Kind{k}, Switches: n, Seed: newSeed(0), Rest: 100 * time.Millisecond,
-				}, nil)
+				})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -78,6 +78,29 @@ func TestZero(t *testing.T) {
 	}
 }
 
+// What a client keeps for longer than DrainSec= the application's own shutdown
+// ends, and nothing else ends.
+func TestHeld(t *testing.T) {
+	if why := host.Check(""); why != nil && os.Geteuid() != 0 {
+		t.Skip(why)
+	}
+	for _, name := range []string{"quick", "abrupt"} {
+		t.Run(name, func(t *testing.T) {
+			k, err := server.ByName(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			h, err := hold(t.Context(), k, t.Output())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := h.check(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 // A bench that cannot see losses proves nothing.
 func TestItSees(t *testing.T) {
 	if why := host.Check(""); why != nil && os.Geteuid() != 0 {
@@ -95,7 +118,7 @@ func TestItSees(t *testing.T) {
 			}
 			seen, err := cell.Run(t.Context(), cell.Plan{
 				Contender: c, Kinds: []server.Kind{k}, Switches: 3, Seed: newSeed(0), Rest: 100 * time.Millisecond,
-			}, nil)
+			})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -3,12 +3,15 @@
 package cell
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
 
+	"github.com/switcheroo/switcheroo/bench/loss/arena"
 	"github.com/switcheroo/switcheroo/bench/loss/contender"
+	"github.com/switcheroo/switcheroo/bench/loss/judge"
 	"github.com/switcheroo/switcheroo/bench/loss/server"
 	"github.com/switcheroo/switcheroo/test/load"
 )
@@ -27,6 +30,10 @@ type Plan struct {
 	Lead, Tail time.Duration
 	// Samples records how long each request took.
 	Samples bool
+	// Switched, if not nil, is told of each switch, from several goroutines.
+	Switched func(judge.Switch)
+	// Inspect, if not nil, looks at the arena when all is over.
+	Inspect func(context.Context, *arena.Arena) error
 	// Adjust, if not nil, changes the load of each service.
 	Adjust func(*load.Config)
 }

@@ -23,14 +23,13 @@ const (
 	settleTimeout = 3 * time.Minute
 )
 
-// Run runs p and returns what was seen. Switched, if not nil, is told of each
-// switch, from several goroutines.
-func Run(ctx context.Context, p Plan, switched func(judge.Switch)) (*judge.Cell, error) {
+// Run runs p and returns what was seen.
+func Run(ctx context.Context, p Plan) (*judge.Cell, error) {
 	if err := p.check(); err != nil {
 		return nil, err
 	}
 	began := time.Now()
-	r := &run{Plan: p, services: p.services(), switched: switched}
+	r := &run{Plan: p, services: p.services()}
 	if err := r.open(ctx); err != nil {
 		return nil, fmt.Errorf("%v: %w", p, err)
 	}
@@ -38,6 +37,11 @@ func Run(ctx context.Context, p Plan, switched func(judge.Switch)) (*judge.Cell,
 	result, err := r.play(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("%v: %w", p, err)
+	}
+	if p.Inspect != nil {
+		if err := within(ctx, startTimeout, func(ctx context.Context) error { return p.Inspect(ctx, r.arena) }); err != nil {
+			return nil, fmt.Errorf("%v: %w", p, err)
+		}
 	}
 	if err := result.Valid(); err != nil {
 		return nil, fmt.Errorf("%v: %w", p, err)
@@ -60,7 +64,6 @@ type run struct {
 	Plan
 	arena    *arena.Arena
 	services []contender.Service
-	switched func(judge.Switch)
 
 	mu       sync.Mutex
 	switches []judge.Switch
@@ -191,8 +194,8 @@ func (r *run) record(s judge.Switch) {
 	r.mu.Lock()
 	r.switches = append(r.switches, s)
 	r.mu.Unlock()
-	if r.switched != nil {
-		r.switched(s)
+	if r.Switched != nil {
+		r.Switched(s)
 	}
 }
 

@@ -12,21 +12,25 @@ import (
 // Document puts the results into a Markdown file, each between its own pair of
 // comments, <!-- begin NAME --> and <!-- end NAME -->. The rest is written by
 // hand, and stays.
-func Document(name string, run *Run, long *Long) error {
+func Document(name string, run *Run, long *Long, held []Held) error {
 	text, err := os.ReadFile(name)
 	if err != nil {
 		return err
 	}
-	var table, sum bytes.Buffer
+	var table, sum, kept bytes.Buffer
 	if err := run.Table(&table); err != nil {
 		return err
 	}
 	if err := long.Table(&sum); err != nil {
 		return err
 	}
+	if err := HeldTable(&kept, held); err != nil {
+		return err
+	}
 	for part, content := range map[string]string{
 		"machine": run.machine(),
 		"run":     fenced(table.String()),
+		"held":    fenced(kept.String()),
 		"long":    fenced(sum.String()),
 	} {
 		if text, err = replace(text, part, content); err != nil {
@@ -66,7 +70,7 @@ func fenced(s string) string {
 func (r *Run) machine() string {
 	var b strings.Builder
 	m := r.Machine
-	fmt.Fprintf(&b, "%s, seed %d, on %d cores of %s, %d GiB, %s, Linux %s:\n\n", r.Date.Format("2006-01-02"), r.Seed, m.Cores, m.CPU, m.Memory>>30, m.System, m.Kernel)
+	fmt.Fprintf(&b, "%s, commit %s, seed %d, on %d cores of %s, %d GiB, %s, Linux %s:\n\n", r.Date.Format("2006-01-02"), r.Commit, r.Seed, m.Cores, m.CPU, m.Memory>>30, m.System, m.Kernel)
 	for _, name := range []string{"systemd", "iptables", "nftables", "haproxy", "nginx", "redis", "node", "python", "go"} {
 		if v := m.Versions[name]; v != "" {
 			fmt.Fprintf(&b, "- %s: %s\n", name, v)

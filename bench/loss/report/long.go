@@ -2,12 +2,9 @@ package report
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"maps"
-	"os"
 	"slices"
 	"text/tabwriter"
 	"time"
@@ -36,22 +33,6 @@ type Chunk struct {
 	Lost        map[load.Class]int64 `json:"lost,omitempty"`
 	Own         map[load.Class]int64 `json:"own,omitempty"`
 	Losses      []judge.Loss         `json:"losses,omitempty"`
-}
-
-// ReadLong reads what Write wrote; a file that is not there is empty.
-func ReadLong(name string) (*Long, error) {
-	b, err := os.ReadFile(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return &Long{}, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	var l Long
-	if err := json.Unmarshal(b, &l); err != nil {
-		return nil, fmt.Errorf("%s is no sum of the loss bench: %w", name, err)
-	}
-	return &l, nil
 }
 
 // Write writes l to a file as JSON, a line a chunk.

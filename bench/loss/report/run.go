@@ -3,12 +3,7 @@
 package report
 
 import (
-	"encoding/json"
-	"fmt"
-	"os"
 	"time"
-
-	"github.com/google/renameio/v2"
 
 	"github.com/switcheroo/switcheroo/bench/loss/judge"
 )
@@ -17,6 +12,7 @@ import (
 type Run struct {
 	Date    time.Time     `json:"date"`
 	Seed    uint64        `json:"seed"`
+	Commit  string        `json:"commit"`
 	Machine Machine       `json:"machine"`
 	Cells   []*judge.Cell `json:"cells"`
 	// Speeds are of the first server, several of each contender.
@@ -30,28 +26,6 @@ type Skip struct {
 	Contender string `json:"contender"`
 	Server    string `json:"server"`
 	Why       string `json:"why"`
-}
-
-// Write writes r to a file as JSON.
-func (r *Run) Write(name string) error {
-	b, err := json.MarshalIndent(r, "", "\t")
-	if err != nil {
-		return err
-	}
-	return renameio.WriteFile(name, append(b, '\n'), 0o644)
-}
-
-// Read reads what Write wrote.
-func Read(name string) (*Run, error) {
-	b, err := os.ReadFile(name)
-	if err != nil {
-		return nil, err
-	}
-	var r Run
-	if err := json.Unmarshal(b, &r); err != nil {
-		return nil, fmt.Errorf("%s is no result of the loss bench: %w", name, err)
-	}
-	return &r, nil
 }
 
 // Lost returns how many connections our own cells lost.
