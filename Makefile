@@ -63,6 +63,10 @@ loss-long: go ## Switcheroo alone, until there are 10,000 switches under load (S
 	test/setup
 	go run ./bench/loss long -total $(or $(SWITCHES),10000)
 
+.PHONY: loss-docs
+loss-docs: go ## put what the loss bench has written into docs/loss.md
+	go run ./bench/loss report
+
 .PHONY: chaos
 chaos: go ## everything that can happen to a host, at random and under load (CHAOS=10m)
 	test/setup
