@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -78,6 +79,21 @@ type trouble struct {
 	Request int
 }
 
+// runEvenly is Run with pauses of the same length, so that no request is so early
+// that it crosses what a server does with an idle connection.
+func runEvenly(t *testing.T, c Config) *Result {
+	t.Helper()
+	r, err := newRun(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.between = func(*rand.Rand) time.Duration { return c.Pause }
+	return r.run(t.Context(), nil)
+}
+
+// idling is such a pause; few tests wait for its end.
+const idling = time.Second
+
 // run makes one connection, which is to fail as it should.
 func (c fault) run(t *testing.T) {
 	t.Parallel()
@@ -87,10 +103,7 @@ func (c fault) run(t *testing.T) {
 		c.config.Timeout = 150 * time.Millisecond
 	}
 	before := time.Now().UnixNano()
-	r, err := Run(t.Context(), c.config, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := runEvenly(t, c.config)
 	if r.Failed() != 1 || len(r.Failures) != 1 {
 		t.Fatalf("%d failures: %v", r.Failed(), r.Failures)
 	}

@@ -21,7 +21,7 @@ func greeted(c *net.TCPConn, in *bufio.Reader) (n int64) {
 func TestEchoClasses(t *testing.T) {
 	config := Config{Echo: 1, Requests: 3, SlowConnect: -1}
 	pausing := config
-	pausing.Pause = 20 * time.Millisecond
+	pausing.Pause = idling
 	for _, c := range []fault{
 		{"reset at once", config, func(c *net.TCPConn, in *bufio.Reader, n int) {
 			in.Peek(1)

@@ -79,11 +79,8 @@ func TestIdleClose(t *testing.T) {
 			const connections = 5
 			c.config.Targets, c.config.Duration, c.config.Connections = []string{answer(t, c.handle)}, time.Minute, connections
 			c.config.SlowConnect = -1
-			setDefault(&c.config.Pause, 20*time.Millisecond)
-			r, err := Run(t.Context(), c.config, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
+			setDefault(&c.config.Pause, idling)
+			r := runEvenly(t, c.config)
 			total := r.Total()
 			if r.Failed() != 0 || total.IdleCloses != connections || total.Requests != connections*c.requests {
 				t.Errorf("%d idle closes, %d requests, failures %v", total.IdleCloses, total.Requests, r.Failures)
@@ -95,7 +92,7 @@ func TestIdleClose(t *testing.T) {
 // Without a pause it does not look, as requests that follow one another at once
 // cross a close whatever a client does.
 func TestIdleReset(t *testing.T) {
-	fault{config: Config{KeepAlive: 1, Pause: 20 * time.Millisecond, SlowConnect: -1}, handle: func(c *net.TCPConn, in *bufio.Reader, n int) {
+	fault{config: Config{KeepAlive: 1, Pause: idling, SlowConnect: -1}, handle: func(c *net.TCPConn, in *bufio.Reader, n int) {
 		request(in)
 		respond(c, "v1\n")
 		rst(c)
@@ -103,7 +100,7 @@ func TestIdleReset(t *testing.T) {
 }
 
 func TestUnaskedBytes(t *testing.T) {
-	fault{config: Config{KeepAlive: 1, Pause: 20 * time.Millisecond, SlowConnect: -1}, handle: func(c *net.TCPConn, in *bufio.Reader, n int) {
+	fault{config: Config{KeepAlive: 1, Pause: idling, SlowConnect: -1}, handle: func(c *net.TCPConn, in *bufio.Reader, n int) {
 		request(in)
 		respond(c, "v1\n")
 		respond(c, "v1\n")

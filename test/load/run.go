@@ -2,6 +2,7 @@ package load
 
 import (
 	"context"
+	"math/rand/v2"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -19,7 +20,8 @@ type run struct {
 	next    atomic.Int64 // remote
 	left    atomic.Int64 // connections
 	ports   ports
-	tokens  chan struct{} // for a short connection each; nil: no need
+	tokens  chan struct{}                  // for a short connection each; nil: no need
+	between func(*rand.Rand) time.Duration // how long the next pause is
 	begin   time.Time
 	clients []*client
 	stalls  stalls
@@ -30,6 +32,14 @@ type run struct {
 // second, progress (if not nil) gets what was seen so far, without the details
 // of failures. An error means that nothing was run.
 func Run(ctx context.Context, c Config, progress func(*Result)) (*Result, error) {
+	r, err := newRun(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	return r.run(ctx, progress), nil
+}
+
+func newRun(ctx context.Context, c Config) (*run, error) {
 	c, err := c.withDefaults()
 	if err != nil {
 		return nil, err
@@ -37,18 +47,24 @@ func Run(ctx context.Context, c Config, progress func(*Result)) (*Result, error)
 	if c.Seed == 0 {
 		c.Seed = uint64(time.Now().UnixNano())
 	}
-	r := &run{Config: c, ports: newPorts(c.SourcePorts), begin: time.Now()}
-	if r.remotes, err = c.resolve(ctx); err != nil {
-		return nil, err
+	r := &run{Config: c, ports: newPorts(c.SourcePorts)}
+	r.between = func(rng *rand.Rand) time.Duration {
+		return time.Duration(min(rng.ExpFloat64(), 10) * float64(c.Pause))
 	}
-	r.left.Store(c.Connections)
-	ctx, cancel := context.WithTimeout(ctx, c.Duration)
+	r.remotes, err = c.resolve(ctx)
+	return r, err
+}
+
+func (r *run) run(ctx context.Context, progress func(*Result)) *Result {
+	r.begin = time.Now()
+	r.left.Store(r.Connections)
+	ctx, cancel := context.WithTimeout(ctx, r.Duration)
 	defer cancel()
-	if c.Rate > 0 {
+	if r.Rate > 0 {
 		r.tokens = make(chan struct{})
 	}
 	var clients, helpers sync.WaitGroup
-	for _, k := range c.scripts() {
+	for _, k := range r.scripts() {
 		for range k.n {
 			cl := &client{run: r, number: uint64(len(r.clients)), kind: k.kind, script: k.script}
 			r.clients = append(r.clients, cl)
@@ -67,7 +83,7 @@ func Run(ctx context.Context, c Config, progress func(*Result)) (*Result, error)
 	close(done)
 	cancel()
 	helpers.Wait()
-	return r.result(true), nil
+	return r.result(true)
 }
 
 // meter hands out Rate tokens a second; what nobody took for a second is lost.

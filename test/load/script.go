@@ -110,9 +110,9 @@ func (t *talk) answered(began time.Time, version string) {
 func (t *talk) pause(ctx context.Context) error {
 	switch {
 	case t.client.Pause > 0 && t.secure:
-		return t.idleTLS(ctx, t.between())
+		return t.idleTLS(ctx, t.client.between(t.rng))
 	case t.client.Pause > 0:
-		more, err := t.idle(ctx, t.between())
+		more, err := t.idle(ctx, t.client.between(t.rng))
 		if more {
 			return errUnasked
 		}
@@ -136,7 +136,7 @@ func (t *talk) watch(ctx context.Context, ended <-chan struct{}) error {
 		return nil
 	}
 	t.phase = Idle
-	timer := time.NewTimer(t.between())
+	timer := time.NewTimer(t.client.between(t.rng))
 	defer timer.Stop()
 	select {
 	case <-ended:
@@ -151,9 +151,4 @@ func (t *talk) watch(ctx context.Context, ended <-chan struct{}) error {
 	default:
 		return nil
 	}
-}
-
-// between returns how long the next pause is.
-func (t *talk) between() time.Duration {
-	return time.Duration(min(t.rng.ExpFloat64(), 10) * float64(t.client.Pause))
 }

@@ -10,7 +10,6 @@ import (
 	"net/http/httptest"
 	"sync"
 	"testing"
-	"time"
 )
 
 // serverTLS has a certificate that nobody knows, and speaks HTTP/1.1.
@@ -31,7 +30,7 @@ func within(handle func(c *net.TCPConn, s *tls.Conn, in *bufio.Reader)) func(c *
 func TestTLSClasses(t *testing.T) {
 	config := Config{TLS: 1, Requests: 2, SlowConnect: -1}
 	pausing := config
-	pausing.Pause = 20 * time.Millisecond
+	pausing.Pause = idling
 	answered := func(s *tls.Conn, in *bufio.Reader) {
 		request(in)
 		respond(s, "v1\n")

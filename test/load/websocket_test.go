@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"testing"
-	"time"
 )
 
 // The frames that servers send and get here (RFC 6455, 5.2): messages are
@@ -63,7 +62,7 @@ func accepted(c *net.TCPConn, in *bufio.Reader) {
 func TestWebSocketClasses(t *testing.T) {
 	config := Config{WebSocket: 1, Requests: 1, SlowConnect: -1}
 	pausing := config
-	pausing.Pause = 20 * time.Millisecond
+	pausing.Pause = idling
 	// after answers the upgrade, gets one message, and then does what it says.
 	after := func(do func(c *net.TCPConn, in *bufio.Reader, message []byte)) func(c *net.TCPConn, in *bufio.Reader, n int) {
 		return func(c *net.TCPConn, in *bufio.Reader, n int) {
