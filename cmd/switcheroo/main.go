@@ -44,6 +44,8 @@ const (
 // usageError is an error in how the command was called.
 type usageError struct{ error }
 
+func (u usageError) Unwrap() error { return u.error }
+
 // hinted is an error with something to do about it.
 type hinted struct {
 	error
