@@ -1,0 +1,187 @@
+// Command app is a program that uses the library, in either of its APIs, for the
+// tests of it.
+//
+//	app -api idiomatic -name myapp -port 8080 -version v2
+//
+// It answers /version and /stream as test/server does. On stdout it says what
+// happens, one word a line: listening, ready, settled, done, ended.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/switcheroo/switcheroo"
+)
+
+type options struct {
+	api, name, version, listen string
+	port                       int
+	abrupt, resets, never      bool
+	standby, drain             time.Duration
+	probe                      string
+	iptables                   string
+	backend                    string
+	ports                      string
+	scope                      int
+	hang                       time.Duration
+}
+
+func main() {
+	var o options
+	flag.StringVar(&o.api, "api", "idiomatic", "idiomatic, compatible, sudo or command")
+	flag.StringVar(&o.name, "name", "myapp", "service")
+	flag.StringVar(&o.version, "version", "v1", "version to answer with")
+	flag.IntVar(&o.port, "port", 8080, "public port")
+	flag.StringVar(&o.listen, "listen", "", "endpoints instead, with commas between")
+	flag.BoolVar(&o.abrupt, "abrupt", false, "end at SIGTERM, at once")
+	flag.BoolVar(&o.resets, "resets", false, "reset every fiftieth connection")
+	flag.BoolVar(&o.never, "never-accepts", false, "listen, and accept nothing")
+	flag.DurationVar(&o.standby, "standby", -1, "Options.Standby")
+	flag.DurationVar(&o.drain, "drain", 2*time.Minute, "Options.Drain")
+	flag.DurationVar(&o.hang, "hang-after", 0, "accept nothing any more, so long after the start")
+	flag.StringVar(&o.probe, "probe", "", "Options.Probe")
+	flag.StringVar(&o.iptables, "iptables", "", "the command to use as iptables")
+	flag.StringVar(&o.backend, "backend", "", "Options.Backend")
+	flag.StringVar(&o.ports, "ports", "", "range of private ports, as in 40400-40499")
+	flag.IntVar(&o.scope, "scope", 0, "Options.Scope, or the flags")
+	flag.Parse()
+	if err := run(o); err != nil {
+		fmt.Fprintln(os.Stderr, "app: error:", err)
+		os.Exit(1)
+	}
+}
+
+func run(o options) error {
+	term, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	if o.api == "idiomatic" {
+		return idiomatic(term, o)
+	}
+	return compatible(term, o)
+}
+
+func say(words ...any) { fmt.Println(words...) }
+
+func (o options) portRange() (first, last int) {
+	if o.ports != "" {
+		fmt.Sscanf(o.ports, "%d-%d", &first, &last)
+	}
+	return first, last
+}
+
+func (o options) command() func(args ...string) *exec.Cmd {
+	if o.iptables == "" {
+		return nil
+	}
+	return func(args ...string) *exec.Cmd { return exec.Command(o.iptables, args...) }
+}
+
+func idiomatic(term context.Context, o options) error {
+	listen := []string{fmt.Sprint(o.port)}
+	if o.listen != "" {
+		listen = strings.Split(o.listen, ",")
+	}
+	first, last := o.portRange()
+	h, err := switcheroo.Listen(term, switcheroo.Options{
+		Name: o.name, Listen: listen, PortMin: first, PortMax: last, Scope: switcheroo.Scope(o.scope),
+		Probe: o.probe, ProbeTimeout: 10 * time.Second, Standby: o.standby, Drain: o.drain,
+		Iptables: o.command(), Backend: switcheroo.Backend(o.backend),
+		Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+	})
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	say("listening", h.Port())
+	server := newServer(o)
+	server.serve(h.Listener())
+	if err := h.Ready(term); err != nil {
+		return err
+	}
+	say("ready")
+	go func() {
+		<-h.Settled()
+		say("settled")
+	}()
+	<-h.Done()
+	say("done")
+	if o.abrupt {
+		os.Exit(0)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := h.Withdraw(ctx); err != nil {
+		return err
+	}
+	if err := h.Drain(ctx); err != nil {
+		return err
+	}
+	err = server.http.Shutdown(ctx)
+	say("ended")
+	return err
+}
+
+// compatible is what a program written for the original looks like.
+func compatible(term context.Context, o options) error {
+	logger := log.New(os.Stderr, "", log.LstdFlags)
+	var (
+		s   *switcheroo.Switcheroo
+		err error
+	)
+	switch o.api {
+	case "compatible":
+		s, err = switcheroo.NewSwitcheroo(o.name, o.port, logger)
+	case "sudo":
+		s, err = switcheroo.NewSwitcherooWithSudoIptables(o.name, o.port, logger)
+	case "command":
+		s = switcheroo.NewSwitcherooWithIptablesCmd(o.name, o.port, logger, o.command())
+	default:
+		err = fmt.Errorf("no API %q", o.api)
+	}
+	if err != nil {
+		return err
+	}
+	if first, last := o.portRange(); last != 0 {
+		s.PortMin, s.PortMax = first, last
+	}
+	if o.scope != 0 {
+		s.SetFlags(o.scope)
+	}
+	l, finish, err := s.Begin()
+	if err != nil {
+		return err
+	}
+	say("listening", l.Addr().(*net.TCPAddr).Port)
+	server := newServer(o)
+	server.serve(l)
+	if err := finish(); err != nil {
+		return err
+	}
+	say("ready")
+	<-term.Done()
+	say("done")
+	if o.abrupt {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	err = server.http.Shutdown(ctx)
+	say("ended")
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
