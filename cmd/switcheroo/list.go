@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -147,12 +146,4 @@ func cleanup(ctx context.Context, o runOptions, steps *steps) error {
 	}
 	steps.say(plain, "its rules are removed: clients of %s are refused", strings.Join(found[0].Listen, ", "))
 	return nil
-}
-
-// explain gives errors of the library's the exit statuses that they have here.
-func explain(err error) error {
-	if err == nil || errors.As(err, new(ended)) {
-		return err
-	}
-	return err
 }

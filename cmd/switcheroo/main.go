@@ -88,6 +88,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 // report prints what is wrong and what to do about it, and returns the exit
 // status.
 func report(err error, stderr io.Writer) int {
+	// The library says its name, as libraries do.
+	if inner := errors.Unwrap(err); inner != nil && err.Error() == "switcheroo: "+inner.Error() {
+		err = inner
+	}
 	fmt.Fprintf(stderr, "switcheroo: error: %v\n", err)
 	var h interface{ Hint() string }
 	if errors.As(err, &h) && h.Hint() != "" {

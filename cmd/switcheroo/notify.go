@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -10,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -138,26 +136,4 @@ func parent(pid int) int {
 	}
 	n, _ := strconv.Atoi(f[1])
 	return n
-}
-
-// tellParent says READY=1 to whoever has started us and wants to know, such as
-// systemd with Type=notify.
-func tellParent(ctx context.Context) error {
-	address := os.Getenv("NOTIFY_SOCKET")
-	if address == "" {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, "unixgram", address)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	if deadline, ok := ctx.Deadline(); ok {
-		conn.SetDeadline(deadline)
-	}
-	_, err = conn.Write([]byte("READY=1"))
-	return err
 }

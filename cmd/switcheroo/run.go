@@ -112,7 +112,7 @@ func runRun(ctx context.Context, o runOptions, args []string, stdout, stderr io.
 	case o.cleanup:
 		return cleanup(ctx, o, steps)
 	}
-	return explain(serve(ctx, o, args, steps))
+	return serve(ctx, o, args, steps)
 }
 
 // check completes o, and finds what is wrong in how the command was called.

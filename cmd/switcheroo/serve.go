@@ -127,7 +127,7 @@ func (s *server) start(args []string) error {
 	if s.child, err = c.start(); err != nil {
 		return err
 	}
-	s.steps.say(plain, "started %s, process %d, with private port %d", s.name, s.child.pid, c.port)
+	s.steps.say(plain, "process %d has started %s with private port %d", os.Getpid(), s.name, c.port)
 	return nil
 }
 
@@ -157,6 +157,9 @@ func (s *server) run(ctx context.Context, signals <-chan os.Signal) error {
 			s.stop()
 		case <-superseded:
 			superseded = nil
+			if s.phase == draining {
+				s.hurry()
+			}
 			if s.phase == serving || s.phase == draining {
 				s.stop()
 			}
@@ -203,9 +206,6 @@ func (s *server) readied(ctx context.Context, err error) {
 		s.stop()
 	case err == nil:
 		s.phase = serving
-		if err := tellParent(ctx); err != nil {
-			s.steps.say(bad, "whoever started it could not be told that it is ready: %v", err)
-		}
 	default:
 		s.failed = s.notReady(err)
 		s.stop()
@@ -248,15 +248,18 @@ func (s *server) leave(ctx context.Context) {
 	default:
 	}
 	ctx, s.hurry = context.WithTimeout(ctx, s.o.drain.duration())
-	s.steps.say(plain, "%s: waiting up to %s for open connections", unix.SignalName(s.asked), s.o.drain)
 	done := make(chan struct{})
 	s.drained = done
 	go func() {
 		defer close(done)
 		s.withdraw()
-		switch err := s.handover.Drain(ctx); {
+		waits := time.AfterFunc(worthALine, func() {
+			s.steps.say(plain, "%s: waiting up to %s for open connections", unix.SignalName(s.asked), s.o.drain)
+		})
+		err := s.handover.Drain(ctx)
+		waits.Stop()
+		switch {
 		case err == nil:
-			s.steps.say(plain, "no connection is left")
 		case ctx.Err() == nil:
 			s.steps.say(bad, "connections not waited for: %v", err)
 		case errors.Is(err, context.DeadlineExceeded):
@@ -264,6 +267,9 @@ func (s *server) leave(ctx context.Context) {
 		}
 	}()
 }
+
+// worthALine is how long a wait is that the user is told of.
+const worthALine = 300 * time.Millisecond
 
 // withdrawTimeout is for the lock over the rules and the commands that change
 // them.

@@ -45,6 +45,7 @@ const (
 	bad   mood = "33"
 )
 
+// say prints a step.
 func (s *steps) say(m mood, format string, args ...any) {
 	if s.quiet && m != bad {
 		return
@@ -87,14 +88,16 @@ func (l stepLog) Handle(_ context.Context, r slog.Record) error {
 	note := func(a slog.Attr) bool {
 		value := valueOf(a.Value.Resolve())
 		fields[a.Key] = value
-		fmt.Fprintf(&rest, " %s=%s", a.Key, value)
+		if a.Key != "service" { // its name begins every line
+			fmt.Fprintf(&rest, " %s=%s", a.Key, value)
+		}
 		return true
 	}
 	for _, a := range l.attrs {
 		note(a)
 	}
 	r.Attrs(note)
-	if r.Message == "switched back" {
+	if r.Message == goneBack {
 		l.steps.mu.Lock()
 		l.steps.rolledBack = true
 		l.steps.mu.Unlock()
@@ -139,8 +142,37 @@ type telling struct {
 	text func(map[string]string) string
 }
 
+// goneBack is the library's message that the version before has the port again.
+const goneBack = "new connections go back to the older process"
+
 // tellings are the library's messages, in the order in which they come.
-var tellings = map[string]telling{}
+var tellings = map[string]telling{
+	"new connections come here": {good, func(f map[string]string) string {
+		if f["from"] == "" {
+			return "ready: new connections come here"
+		}
+		return "ready: new connections come here, no longer to process " + f["from"]
+	}},
+	"a newer process has taken over": {plain, say("new connections go to process {by}; open ones stay here")},
+	"drained":                        {plain, say("process {pid} has no connection left")},
+	"drain took too long":            {bad, say("process {pid} still has {connections} connections after the time to drain")},
+	"older process told to end":      {plain, say("process {pid} is told to end")},
+	"older process has ended":        {plain, say("process {pid} has ended")},
+	goneBack:                         {good, say("new connections go to process {pid} again")},
+	"the newer process died: new connections go back to the older one": {good, say("process {died} is dead: new connections come here again")},
+	"new connections are refused":                                      {bad, say("new connections are refused from here on")},
+}
+
+// say returns the text with each {field} replaced.
+func say(text string) func(map[string]string) string {
+	return func(f map[string]string) string {
+		said := text
+		for name, value := range f {
+			said = strings.ReplaceAll(said, "{"+name+"}", value)
+		}
+		return said
+	}
+}
 
 // human returns a time as people say it: 30 s, 1.3 s, 14 ms.
 func human(d time.Duration) string {
