@@ -75,8 +75,8 @@ demo: go ## a private host with real systemd, clients, and four deploys to watch
 demo-standalone: go ## the same in one process: `switcheroo run`, three versions, under 20 s
 	test/setup demo
 	@$(MAKE) --no-print-directory build
-	go build -o bin/demo-standalone ./test/demo/standalone
-	@bin/demo-standalone
+	go build -o bin/demo ./test/demo
+	@bin/demo --standalone
 
 .PHONY: install
 install: ## put what `make build` made where it is looked for (DESTDIR, prefix)

@@ -151,7 +151,7 @@ var tellings = map[string]telling{
 		if f["from"] == "" {
 			return "ready: new connections come here"
 		}
-		return "ready: new connections come here, no longer to process " + f["from"]
+		return "ready: new connections come here, not to process " + f["from"]
 	}},
 	"a newer process has taken over": {plain, say("new connections go to process {by}; open ones stay here")},
 	"drained":                        {plain, say("process {pid} has no connection left")},

@@ -16,7 +16,8 @@ import (
 // standalone is an example as a command of `switcheroo run`, with VERSION for
 // the directory of a version.
 type standalone struct {
-	files   []string // of one version, in examples/NAME
+	name    string   // of its folder in examples
+	files   []string // of one version, there
 	program string   // Go package in examples that is one more
 	options []string
 	command []string
@@ -26,22 +27,22 @@ type standalone struct {
 const killed = 128 + int(unix.SIGTERM)
 
 var standalones = map[string]standalone{
-	"go-http": {program: "go-http", command: []string{"VERSION/go-http", "-listen", ":{port}"}, ended: killed},
-	"node":    {files: []string{"server.js"}, command: []string{"node", "VERSION/server.js"}, options: []string{"--probe", "http:/"}, ended: killed},
-	"python":  {files: []string{"server.py"}, command: []string{"python3", "VERSION/server.py"}, options: []string{"--notify"}, ended: killed},
-	"nginx":   {files: []string{"start", "nginx.conf"}, command: []string{"VERSION/start"}, options: []string{"--port-only", "--probe", "http:/"}},
+	"go-http": {name: "go-http", program: "go-http", command: []string{"VERSION/go-http", "-listen", ":{port}"}, ended: killed},
+	"node":    {name: "node", files: []string{"server.js"}, command: []string{"node", "VERSION/server.js"}, options: []string{"--probe", "http:/"}, ended: killed},
+	"python":  {name: "python", files: []string{"server.py"}, command: []string{"python3", "VERSION/server.py"}, options: []string{"--notify"}, ended: killed},
+	"nginx":   {name: "nginx", files: []string{"start", "nginx.conf"}, command: []string{"VERSION/start"}, options: []string{"--port-only", "--probe", "http:/"}},
 }
 
 // install puts a version of an example where the place under test sees it, and
 // returns the command that runs it.
-func (s *stage) install(name, version string, e standalone) []string {
+func (s *stage) install(version string, e standalone) []string {
 	s.Helper()
 	for _, f := range e.files {
 		mode := os.FileMode(0o644)
 		if f == "start" {
 			mode = 0o755
 		}
-		s.file(version+"/"+f, example(s, name+"/"+f), mode)
+		s.file(version+"/"+f, example(s, e.name+"/"+f), mode)
 	}
 	if e.program != "" {
 		s.file(version+"/"+e.program, read(s, host.Build(s, "github.com/switcheroo/switcheroo/examples/"+e.program)), 0o755)
@@ -54,11 +55,11 @@ func (s *stage) install(name, version string, e standalone) []string {
 }
 
 // deploys starts a version and waits until new connections go to it.
-func (s *stage) deploys(name, version string, e standalone, options ...string) *process {
+func (s *stage) deploys(version string, e standalone, options ...string) *process {
 	s.Helper()
-	args := append([]string{"-l", "8080", "--name", name, "--standby", "500ms"}, e.options...)
+	args := append([]string{"-l", "8080", "--name", "web", "--standby", "500ms"}, e.options...)
 	args = append(append(args, options...), "--")
-	p := s.run(append(args, s.install(name, version, e)...)...)
+	p := s.run(append(args, s.install(version, e)...)...)
 	p.says("ready: new connections come here")
 	return p
 }
@@ -69,10 +70,10 @@ func TestExamplesStandalone(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := set(t)
-			one := s.deploys(name, "v1", e)
+			one := s.deploys("v1", e)
 			s.served("8080", "v1")
 			stop := s.load("8080", load.Config{Short: 4, Rate: 100, KeepAlive: 2})
-			two := s.deploys(name, "v2", e)
+			two := s.deploys("v2", e)
 			one.exits(e.ended)
 			s.nothingLost(stop(), "v1", "v2")
 			s.served("8080", "v2")
@@ -112,7 +113,7 @@ func TestBadVersions(t *testing.T) {
 	t.Parallel()
 	s := set(t)
 	python := standalones["python"]
-	one := s.deploys("web", "v1", python)
+	one := s.deploys("v1", python)
 	stop := s.load("8080", load.Config{Short: 4, Rate: 100, KeepAlive: 2})
 
 	silent := s.run("-l", "8080", "-n", "web", "--ready-timeout", "1s", "--", "sleep", "1000")
@@ -120,7 +121,7 @@ func TestBadVersions(t *testing.T) {
 	silent.says("hint:", "file descriptor 3")
 	silent.exits(6)
 
-	mute := s.run(append([]string{"-l", "8080", "-n", "web", "--ready-timeout", "1s", "--notify", "--"}, s.install("node", "v2", standalones["node"])...)...)
+	mute := s.run(append([]string{"-l", "8080", "-n", "web", "--ready-timeout", "1s", "--notify", "--"}, s.install("v2", standalones["node"])...)...)
 	mute.says("error:", "it did not say READY=1")
 	mute.exits(6)
 
@@ -134,8 +135,8 @@ func TestBadVersions(t *testing.T) {
 	s.nothingLost(stop(), "v1")
 
 	// What it has in hand when it dies is lost with it, so there is no load.
-	short := s.run(append([]string{"-l", "8080", "-n", "web", "--", "sh", "-c", `"$@" & sleep 2; kill -9 $!; exit 7`, "sh"}, s.install("python", "v2", python)...)...)
-	short.says("ready: new connections come here, no longer to process")
+	short := s.run(append([]string{"-l", "8080", "-n", "web", "--", "sh", "-c", `"$@" & sleep 2; kill -9 $!; exit 7`, "sh"}, s.install("v2", python)...)...)
+	short.says("ready: new connections come here, not to process")
 	short.says("new connections go to process", "again")
 	short.says("error: sh ended with status 7")
 	short.exits(7)
@@ -150,8 +151,8 @@ func TestBadVersions(t *testing.T) {
 func TestWrapperKilledInStandby(t *testing.T) {
 	t.Parallel()
 	s := set(t)
-	one := s.deploys("web", "v1", standalones["python"])
-	two := s.deploys("web", "v2", standalones["python"], "--standby", "1min")
+	one := s.deploys("v1", standalones["python"])
+	two := s.deploys("v2", standalones["python"], "--standby", "1min")
 	s.served("8080", "v2")
 	two.signal(unix.SIGKILL)
 	one.says("is dead: new connections come here again")
@@ -165,7 +166,7 @@ func TestWrapperKilledInStandby(t *testing.T) {
 func TestDrain(t *testing.T) {
 	t.Parallel()
 	s := set(t)
-	p := s.deploys("web", "v1", standalones["python"])
+	p := s.deploys("v1", standalones["python"])
 	says, end := s.hold(server4 + ":8080")
 	says("v1")
 	p.signal(unix.SIGTERM)
@@ -180,7 +181,7 @@ func TestDrain(t *testing.T) {
 func TestDrainHasAnEnd(t *testing.T) {
 	t.Parallel()
 	s := set(t)
-	p := s.deploys("web", "v1", standalones["python"], "--drain", "1s")
+	p := s.deploys("v1", standalones["python"], "--drain", "1s")
 	says, end := s.hold(server4 + ":8080")
 	defer end()
 	says("v1")
@@ -195,7 +196,7 @@ func TestDrainHasAnEnd(t *testing.T) {
 func TestSecondSignal(t *testing.T) {
 	t.Parallel()
 	s := set(t)
-	p := s.deploys("web", "v1", standalones["python"], "--drain", "infinity")
+	p := s.deploys("v1", standalones["python"], "--drain", "infinity")
 	says, end := s.hold(server4 + ":8080")
 	defer end()
 	says("v1")
@@ -254,13 +255,13 @@ func TestTenAtOnce(t *testing.T) {
 	t.Parallel()
 	s := set(t)
 	python := standalones["python"]
-	first := s.deploys("web", "v0", python)
+	first := s.deploys("v0", python)
 	stop := s.load("8080", load.Config{Short: 2, Rate: 50})
 	var all []*process
 	versions := []string{"v0"}
 	for i := range 10 {
 		v := fmt.Sprintf("n%d", i)
-		args := append([]string{"-l", "8080", "-n", "web", "--standby", "500ms", "--"}, s.install("python", v, python)...)
+		args := append([]string{"-l", "8080", "-n", "web", "--standby", "500ms", "--"}, s.install(v, python)...)
 		all = append(all, s.run(args...))
 		versions = append(versions, v)
 	}
@@ -315,7 +316,7 @@ func TestTenAtOnce(t *testing.T) {
 func TestNoPrivatePortLeft(t *testing.T) {
 	t.Parallel()
 	s := set(t)
-	one := s.deploys("web", "v1", standalones["python"], "--ports", "40400")
+	one := s.deploys("v1", standalones["python"], "--ports", "40400")
 	two := s.run("-l", "8080", "-n", "web", "--ports", "40400-40400", "--", "true")
 	two.says("switcheroo: error: no free private port from 40400 to 40400")
 	two.says("switcheroo: hint: ", "--ports")
@@ -329,8 +330,8 @@ func TestNoPrivatePortLeft(t *testing.T) {
 func TestPortOfAnotherService(t *testing.T) {
 	t.Parallel()
 	s := set(t)
-	s.deploys("web", "v1", standalones["python"])
-	two := s.run(append([]string{"-l", "8080", "--name", "other", "--"}, s.install("python", "v2", standalones["python"])...)...)
+	s.deploys("v1", standalones["python"])
+	two := s.run(append([]string{"-l", "8080", "--name", "other", "--"}, s.install("v2", standalones["python"])...)...)
 	two.says("switcheroo: error: ", `belongs to service "web"`)
 	two.exits(1)
 	s.served("8080", "v1")
