@@ -32,7 +32,7 @@ type options struct {
 	abrupt, resets, never      bool
 	standby, drain             time.Duration
 	probe                      string
-	iptables                   string
+	iptables, ip6tables        string
 	backend                    string
 	ports                      string
 	scope                      int
@@ -54,6 +54,7 @@ func main() {
 	flag.DurationVar(&o.hang, "hang-after", 0, "accept nothing any more, so long after the start")
 	flag.StringVar(&o.probe, "probe", "", "Options.Probe")
 	flag.StringVar(&o.iptables, "iptables", "", "the command to use as iptables")
+	flag.StringVar(&o.ip6tables, "ip6tables", "", "the command to use as ip6tables")
 	flag.StringVar(&o.backend, "backend", "", "Options.Backend")
 	flag.StringVar(&o.ports, "ports", "", "range of private ports, as in 40400-40499")
 	flag.IntVar(&o.scope, "scope", 0, "Options.Scope, or the flags")
@@ -82,11 +83,11 @@ func (o options) portRange() (first, last int) {
 	return first, last
 }
 
-func (o options) command() func(args ...string) *exec.Cmd {
-	if o.iptables == "" {
+func command(path string) func(args ...string) *exec.Cmd {
+	if path == "" {
 		return nil
 	}
-	return func(args ...string) *exec.Cmd { return exec.Command(o.iptables, args...) }
+	return func(args ...string) *exec.Cmd { return exec.Command(path, args...) }
 }
 
 func idiomatic(term context.Context, o options) error {
@@ -98,7 +99,7 @@ func idiomatic(term context.Context, o options) error {
 	h, err := switcheroo.Listen(term, switcheroo.Options{
 		Name: o.name, Listen: listen, PortMin: first, PortMax: last, Scope: switcheroo.Scope(o.scope),
 		Probe: o.probe, ProbeTimeout: 10 * time.Second, Standby: o.standby, Drain: o.drain,
-		Iptables: o.command(), Backend: switcheroo.Backend(o.backend),
+		Iptables: command(o.iptables), IP6tables: command(o.ip6tables), Backend: switcheroo.Backend(o.backend),
 		Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	})
 	if err != nil {
@@ -147,7 +148,7 @@ func compatible(term context.Context, o options) error {
 	case "sudo":
 		s, err = switcheroo.NewSwitcherooWithSudoIptables(o.name, o.port, logger)
 	case "command":
-		s = switcheroo.NewSwitcherooWithIptablesCmd(o.name, o.port, logger, o.command())
+		s = switcheroo.NewSwitcherooWithIptablesCmd(o.name, o.port, logger, command(o.iptables))
 	default:
 		err = fmt.Errorf("no API %q", o.api)
 	}
