@@ -85,6 +85,35 @@ func TestExamplesStandalone(t *testing.T) {
 	}
 }
 
+// The library's example needs no wrapper, and can be run with one all the same.
+func TestLibraryExample(t *testing.T) {
+	t.Parallel()
+	s := set(t)
+	library := standalone{name: "go-library", program: "go-library", command: []string{"VERSION/go-library"}}
+	start := func(version string) *process {
+		t.Helper()
+		p := s.starts(s.install(version, library)...)
+		p.says("new connections come here")
+		return p
+	}
+	one := start("v1")
+	s.served("8080", "v1")
+	stop := s.load("8080", load.Config{Short: 4, Rate: 100, KeepAlive: 2})
+	two := start("v2")
+	one.exits(0)
+	s.nothingLost(stop(), "v1", "v2")
+	two.signal(unix.SIGTERM)
+	two.exits(0)
+	s.served("8080", "refused")
+	s.noRules()
+
+	three := s.deploys("v3", library)
+	s.served("8080", "v3")
+	three.signal(unix.SIGTERM)
+	three.exits(0)
+	s.noRules()
+}
+
 func TestRedisStandalone(t *testing.T) {
 	t.Parallel()
 	s := set(t)

@@ -21,10 +21,11 @@ type unit struct {
 }
 
 var units = map[string]unit{
-	"go-http": {versions: [2]string{"v1", "v2"}, program: "go-http", port: "8080"},
-	"node":    {versions: [2]string{"v1", "v2"}, files: []string{"server.js"}, port: "8080"},
-	"python":  {versions: [2]string{"v1", "v2"}, files: []string{"server.py"}, port: "8080"},
-	"nginx":   {versions: [2]string{"01", "02"}, files: []string{"start", "nginx.conf"}, port: "8080"},
+	"go-http":    {versions: [2]string{"v1", "v2"}, program: "go-http", port: "8080"},
+	"node":       {versions: [2]string{"v1", "v2"}, files: []string{"server.js"}, port: "8080"},
+	"python":     {versions: [2]string{"v1", "v2"}, files: []string{"server.py"}, port: "8080"},
+	"go-library": {versions: [2]string{"01", "02"}, program: "go-library", port: "8080"},
+	"nginx":      {versions: [2]string{"01", "02"}, files: []string{"start", "nginx.conf"}, port: "8080"},
 }
 
 // standbySec keeps a test from waiting for the default of 10s.
