@@ -2,12 +2,17 @@ package run
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/switcheroo/switcheroo/test/host"
+	"github.com/switcheroo/switcheroo/test/load"
 )
 
 // As PID 1 of a container: orphans are waited for, signals reach the command,
@@ -45,6 +50,72 @@ func TestPID1(t *testing.T) {
 	}
 	one.exits(killed)
 	s.noRules()
+}
+
+// Two containers that share a network, but not their process ids.
+func TestTwoContainers(t *testing.T) {
+	t.Parallel()
+	s := set(t)
+	contained := func(version string) *process {
+		t.Helper()
+		command := s.install(version, standalones["python"])
+		p := s.starts(append([]string{"unshare", "--pid", "--fork", "--kill-child", "--mount-proc",
+			s.switcheroo, "run", "-l", "8080", "--standby", "500ms", "--notify", "--"}, command...)...)
+		p.says("ready: new connections come here")
+		return p
+	}
+	one := contained("v1")
+	s.served("8080", "v1")
+	says, end := s.hold(server4 + ":8080")
+	stop := s.load("8080", load.Config{Short: 4, Rate: 100, KeepAlive: 2})
+	contained("v2")
+	s.served("8080", "v2")
+	says("v1")
+	end()
+	one.exits(killed)
+	s.nothingLost(stop(), "v1", "v2")
+}
+
+// The server needs no privilege, and setpriv hands the listener on.
+func TestUnprivilegedServer(t *testing.T) {
+	t.Parallel()
+	s := set(t)
+	// Nobody else may look into a test's folder, but for this one.
+	for _, dir := range []string{s.dir, filepath.Dir(s.dir)} {
+		if err := os.Chmod(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := s.run(append([]string{"-l", "8080", "--notify", "--", "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"}, s.install("v1", standalones["python"])...)...)
+	p.says("ready: new connections come here")
+	s.served("8080", "v1")
+	p.signal(unix.SIGTERM)
+	p.exits(killed)
+}
+
+// In a unit of systemd's, without the daemon.
+func TestInUnit(t *testing.T) {
+	t.Parallel()
+	files := map[string]string{"/etc/systemd/system/web@.service": `[Service]
+Type=notify
+ExecStart=/usr/bin/switcheroo run -l 8080 --standby 500ms --notify -- python3 /opt/web/%i/server.py
+KillMode=mixed
+TimeoutStopSec=60
+SuccessExitStatus=143
+`}
+	for _, v := range []string{"v1", "v2"} {
+		files["/opt/web/"+v+"/server.py"] = example(t, "python/server.py")
+	}
+	s := bootWith(t, files, map[string]string{"/usr/bin/switcheroo": host.Build(t, "github.com/switcheroo/switcheroo/cmd/switcheroo")})
+	s.deploy("web", "v1", "8080")
+	stop := s.load("8080", load.Config{Short: 4, Rate: 100, KeepAlive: 2})
+	s.deploy("web", "v2", "8080")
+	s.gone("web@v1")
+	s.nothingLost(stop(), "v1", "v2")
+	if _, err := s.machine.Systemctl(t.Context(), "stop", "web@v2"); err != nil {
+		t.Fatal(err)
+	}
+	s.gone("web@v2")
 }
 
 // children returns the process ids of a process's children, as seen from here.
@@ -152,6 +223,16 @@ func TestList(t *testing.T) {
 			t.Errorf("no %s in\n%s", want, got)
 		}
 	}
+	says, end := s.hold(server4 + ":8080")
+	says("v1")
+	next := s.deploys("v2", standalones["python"])
+	next.says("new connections come here, not to process")
+	if got := list(); !regexp.MustCompile(`(?m)^web   8080    [0-9]+ +40401  current\n {14}[0-9]+ +40400  finishing( for [0-9.]+ s)?$`).MatchString(got) {
+		t.Errorf("the list is\n%s", got)
+	}
+	end()
+	p.exits(killed)
+	p = next
 	if out, err := s.server.Run(t.Context(), s.switcheroo, "run", "--list", "--name", "wbe"); err == nil || !strings.Contains(out, "switcheroo: error: no service \"wbe\"\nswitcheroo: hint: there is web\n") {
 		t.Errorf("%v, %s", err, out)
 	}

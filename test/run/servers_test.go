@@ -221,6 +221,21 @@ func TestDrainHasAnEnd(t *testing.T) {
 	s.noRules()
 }
 
+// How long the version before may drain is the newer one's to say; it does not
+// drain by itself once more.
+func TestNewersDrainDecides(t *testing.T) {
+	t.Parallel()
+	s := set(t)
+	one := s.deploys("v1", standalones["python"], "--drain", "infinity")
+	says, end := s.hold(server4 + ":8080")
+	defer end()
+	says("v1")
+	two := s.deploys("v2", standalones["python"], "--drain", "1s")
+	two.says("still has 1 connections after the time to drain")
+	one.exits(killed)
+	s.served("8080", "v2")
+}
+
 // A second signal does not wait for connections, a third one for nothing.
 func TestSecondSignal(t *testing.T) {
 	t.Parallel()

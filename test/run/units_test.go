@@ -31,6 +31,7 @@ var units = map[string]unit{
 // standbySec keeps a test from waiting for the default of 10s.
 const standbySec = "[X-Switcheroo]\nStandbySec=300ms\n"
 
+// boot boots a machine with the daemon and the files of an example.
 func boot(t *testing.T, name string, u unit) *stage {
 	t.Helper()
 	files := map[string]string{
@@ -39,8 +40,6 @@ func boot(t *testing.T, name string, u unit) *stage {
 		"/etc/systemd/system/" + name + "@.service.d/standby.conf": standbySec,
 	}
 	binds := map[string]string{"/usr/sbin/switcherood": host.Build(t, "github.com/switcheroo/switcheroo/cmd/switcherood")}
-	swload := host.Build(t, "github.com/switcheroo/switcheroo/test/load/cmd/swload")
-	binds[inside] = swload
 	if u.program != "" {
 		program := host.Build(t, "github.com/switcheroo/switcheroo/examples/"+u.program)
 		for _, v := range u.versions {
@@ -59,7 +58,16 @@ func boot(t *testing.T, name string, u unit) *stage {
 			files["/opt/"+name+"/"+v+"/"+f] = example(t, name+"/"+f)
 		}
 	}
-	h := host.Start(t, host.Options{Files: files, Binds: maps.Clone(binds)})
+	return bootWith(t, files, binds)
+}
+
+// bootWith boots a machine with systemd, and makes a place that dials it.
+func bootWith(t *testing.T, files, binds map[string]string) *stage {
+	t.Helper()
+	swload := host.Build(t, "github.com/switcheroo/switcheroo/test/load/cmd/swload")
+	binds = maps.Clone(binds)
+	binds[inside] = swload
+	h := host.Start(t, host.Options{Files: files, Binds: binds})
 	network := host.StartNetwork(t)
 	if err := network.Join(t.Context(), h, server4+"/24", server6+"/64"); err != nil {
 		t.Fatal(err)

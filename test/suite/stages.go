@@ -77,7 +77,7 @@ func e2e(ctx context.Context, r *report) error {
 	return goTest(ctx, r, endToEnd, "-count=1", "-timeout=10m")
 }
 
-func ships(pkg string) bool    { return !strings.Contains(pkg, "/test/") }
+func ships(pkg string) bool { return !strings.Contains(pkg, "/test/") }
 
 // endToEnd says whether a package boots hosts and puts clients on them.
 func endToEnd(pkg string) bool {
