@@ -88,10 +88,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 // report prints what is wrong and what to do about it, and returns the exit
 // status.
 func report(err error, stderr io.Writer) int {
-	// The library says its name, as libraries do.
-	if inner := errors.Unwrap(err); inner != nil && err.Error() == "switcheroo: "+inner.Error() {
-		err = inner
-	}
+	err = own(err)
 	fmt.Fprintf(stderr, "switcheroo: error: %v\n", err)
 	var h interface{ Hint() string }
 	if errors.As(err, &h) && h.Hint() != "" {
@@ -106,6 +103,15 @@ func report(err error, stderr io.Writer) int {
 		return fail.status
 	}
 	return exitError
+}
+
+// own returns an error of the library's without the library's name, which is
+// ours.
+func own(err error) error {
+	if inner := errors.Unwrap(err); inner != nil && err.Error() == "switcheroo: "+inner.Error() {
+		return inner
+	}
+	return err
 }
 
 func root(stdout, stderr io.Writer) *cobra.Command {

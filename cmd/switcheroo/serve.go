@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
 	"syscall"
 	"time"
@@ -49,6 +50,9 @@ var passed = []os.Signal{unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2, unix.SIGWINCH,
 
 // serve runs args until it ends, and returns its exit status as an error.
 func serve(ctx context.Context, o runOptions, args []string, steps *steps) error {
+	if _, err := exec.LookPath(args[0]); err != nil {
+		return lookup(args[0], err) // before anything is touched
+	}
 	signals := make(chan os.Signal, 64)
 	signal.Notify(signals, append([]os.Signal{unix.SIGTERM, unix.SIGINT}, passed...)...)
 	defer signal.Stop(signals)
@@ -192,7 +196,7 @@ func (s *server) becomeReady(ctx context.Context) error {
 	return s.handover.Ready(ctx)
 }
 
-var errNotInTime = errors.New("it did not say READY=1")
+var errNotInTime = errors.New("no READY=1")
 
 // readied goes on when becoming ready is over.
 func (s *server) readied(ctx context.Context, err error) {
@@ -313,10 +317,11 @@ func (s *server) over() error {
 		if s.asked != 0 {
 			break
 		}
+		hint := "what it has printed should say why"
 		if status == 0 {
-			status = exitEndedEarly
+			status, hint = exitEndedEarly, "it has to stay in the foreground"
 		}
-		return failure{hinted{fmt.Errorf("%w before it was ready", what), s.hint(nil)}, status}
+		return failure{hinted{fmt.Errorf("%w before it was ready", what), hint}, status}
 	case serving:
 		if s.steps.isRolledBack() {
 			if status == 0 {
@@ -338,18 +343,23 @@ func (s *server) over() error {
 
 // notReady says why there was no switch.
 func (s *server) notReady(err error) error {
-	wrapped := fmt.Errorf("%s is not ready after %s: %w", s.name, s.o.readyTimeout, err)
-	if said := s.notify.said(); said != "" {
-		wrapped = fmt.Errorf("%w (its status: %q)", wrapped, said)
+	switch {
+	case errors.Is(err, errNotInTime):
+		err = fmt.Errorf("%w within %s", err, s.o.readyTimeout)
+		if said := s.notify.said(); said != "" {
+			err = fmt.Errorf("%w; its status is %q", err, said)
+		}
+	default:
+		err = own(err)
 	}
-	return failure{hinted{wrapped, s.hint(err)}, exitNotReady}
+	return failure{hinted{fmt.Errorf("%s: %w", s.name, err), s.hint(err)}, exitNotReady}
 }
 
 // hint says what may be wrong with a command that does not get ready.
 func (s *server) hint(err error) string {
 	switch {
 	case errors.Is(err, errNotInTime):
-		return "does it send to $NOTIFY_SOCKET? without --notify, accepting a connection is enough"
+		return "does it send that to $NOTIFY_SOCKET? without --notify, accepting a connection is enough"
 	case s.o.portOnly:
 		return fmt.Sprintf("it has to listen on the port that it gets as {port} or $PORT, here %d", s.handover.Port())
 	}

@@ -65,9 +65,16 @@ func hear(r io.Reader) error {
 // a shell has for that.
 func cannotStart(name string, err error) error {
 	status, hint := exitCannotExecute, ""
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		err = path.Err // the name is said already
+	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		status, hint = exitNotFound, "if the file is there, it is the interpreter in its first line that is not"
+		status = exitNotFound
+		if _, err := os.Stat(name); err == nil {
+			hint = "the file is there, but not the interpreter that its first line names"
+		}
 	case errors.Is(err, unix.EISDIR):
 	case errors.Is(err, fs.ErrPermission):
 		hint = "make it executable: chmod +x " + name

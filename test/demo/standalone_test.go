@@ -37,7 +37,7 @@ func TestStandalone(t *testing.T) {
 		`run v2 +process [0-9]+ has no connection left\n`,
 		`run v1 +\./v1 ended with status 0\n`,
 		`-- \./v3 \{port\}\n`,
-		`run v3 +error: \./v3 is not ready after 2s`,
+		`run v3 +error: \./v3: no READY=1 within 2s`,
 		`client +dials 192\.0\.2\.10:443 once more: v2 answers\n`,
 		`What the clients saw\n`,
 		`\n  refused +0 +0 +0 +0\n`,

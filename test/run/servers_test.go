@@ -146,12 +146,12 @@ func TestBadVersions(t *testing.T) {
 	stop := s.load("8080", load.Config{Short: 4, Rate: 100, KeepAlive: 2})
 
 	silent := s.run("-l", "8080", "-n", "web", "--ready-timeout", "1s", "--", "sleep", "1000")
-	silent.says("error:", "sleep is not ready after 1s")
+	silent.says("error: sleep: not ready on private port 40401 within 1s")
 	silent.says("hint:", "file descriptor 3")
 	silent.exits(6)
 
 	mute := s.run(append([]string{"-l", "8080", "-n", "web", "--ready-timeout", "1s", "--notify", "--"}, s.install("v2", standalones["node"])...)...)
-	mute.says("error:", "it did not say READY=1")
+	mute.says("error: node: no READY=1 within 1s")
 	mute.exits(6)
 
 	dead := s.run("-l", "8080", "-n", "web", "--", "sh", "-c", "exit 42")
