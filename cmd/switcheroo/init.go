@@ -21,7 +21,6 @@ func reap(args []string, stderr io.Writer) int {
 	cmd := exec.Command("/proc/self/exe", args...)
 	cmd.Args[0] = os.Args[0]
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: unix.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		fmt.Fprintf(stderr, "switcheroo: error: start its own program again as a child of PID 1: %v\n", err)
 		return exitError

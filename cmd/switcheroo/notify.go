@@ -69,19 +69,29 @@ func (n *notifySocket) listen(pid int, ready func()) {
 		if sender == 0 || !descends(sender, pid) {
 			continue
 		}
-		for line := range strings.Lines(string(message[:size])) {
-			switch name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "="); name {
-			case "READY":
-				if value == "1" {
-					ready()
-				}
-			case "STATUS":
-				n.mu.Lock()
-				n.status = value
-				n.mu.Unlock()
-			}
+		saysReady, status := parseNotification(string(message[:size]))
+		if status != "" {
+			n.mu.Lock()
+			n.status = status
+			n.mu.Unlock()
+		}
+		if saysReady {
+			ready()
 		}
 	}
+}
+
+// parseNotification reads what was said: whether READY=1, and the last STATUS=.
+func parseNotification(message string) (ready bool, status string) {
+	for line := range strings.Lines(message) {
+		switch name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "="); name {
+		case "READY":
+			ready = ready || value == "1"
+		case "STATUS":
+			status = value
+		}
+	}
+	return ready, status
 }
 
 // openControl returns the process that sent a message, 0 if it is out of sight.

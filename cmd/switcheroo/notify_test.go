@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // said starts to listen for what processes of the command say, and returns a
@@ -114,4 +116,58 @@ func TestReadyFromOthersDoesNotCount(t *testing.T) {
 	if got := n.said(); got != "" {
 		t.Errorf("others can set the status: %q", got)
 	}
+}
+
+func TestParseNotification(t *testing.T) {
+	for message, want := range map[string]struct {
+		ready  bool
+		status string
+	}{
+		"READY=1":                            {true, ""},
+		"STATUS=loading\nREADY=1\nMAINPID=7": {true, "loading"},
+		"READY=1\nREADY=0":                   {true, ""},
+		"READY=0":                            {},
+		"READY":                              {},
+		"XREADY=1":                           {},
+		"STATUS=one\nSTATUS=a=b\n":           {false, "a=b"},
+		"STATUS=READY=1":                     {false, "READY=1"},
+		"":                                   {},
+	} {
+		if ready, status := parseNotification(message); ready != want.ready || status != want.status {
+			t.Errorf("%q: %v, %q; want %v, %q", message, ready, status, want.ready, want.status)
+		}
+	}
+}
+
+// FuzzNotification: whatever is said, READY=1 counts as a line of its own only.
+func FuzzNotification(f *testing.F) {
+	for _, seed := range []string{"READY=1", "STATUS=x\nREADY=1\n", "\n\n=\x00", "STATUS=READY=1"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, message string) {
+		ready, status := parseNotification(message)
+		if ready != strings.Contains("\n"+message+"\n", "\nREADY=1\n") {
+			t.Errorf("%q: ready is %v", message, ready)
+		}
+		if strings.Contains(status, "\n") {
+			t.Errorf("%q: the status is %q", message, status)
+		}
+	})
+}
+
+// FuzzControl: garbage beside a message says nothing about its sender.
+func FuzzControl(f *testing.F) {
+	f.Add(unix.UnixCredentials(&unix.Ucred{Pid: 7}))
+	f.Add([]byte("\x10"))
+	f.Fuzz(func(t *testing.T, oob []byte) {
+		// Not file descriptors, which would be closed: they may be the test's own.
+		if messages, err := unix.ParseSocketControlMessage(oob); err == nil {
+			for _, m := range messages {
+				if m.Header.Type == unix.SCM_RIGHTS {
+					t.Skip()
+				}
+			}
+		}
+		openControl(oob)
+	})
 }

@@ -54,7 +54,11 @@ func serve(ctx context.Context, o runOptions, args []string, steps *steps) error
 		return lookup(args[0], err) // before anything is touched
 	}
 	signals := make(chan os.Signal, 64)
-	signal.Notify(signals, append([]os.Signal{unix.SIGTERM, unix.SIGINT}, passed...)...)
+	for _, sig := range append([]os.Signal{unix.SIGTERM, unix.SIGINT}, passed...) {
+		if !signal.Ignored(sig) { // as nohup wants it
+			signal.Notify(signals, sig)
+		}
+	}
 	defer signal.Stop(signals)
 
 	// It ends with this function, and not with a signal.
@@ -63,6 +67,11 @@ func serve(ctx context.Context, o runOptions, args []string, steps *steps) error
 	h, err := listen(ctx, o, steps, signals)
 	if err != nil {
 		return err
+	}
+	for _, endpoint := range o.listen {
+		if hasListener(endpoint) {
+			steps.say(bad, "another program listens on %s itself: once this one is ready, it gets no new connections", endpoint)
+		}
 	}
 	s := &server{o: o, name: args[0], steps: steps, handover: h}
 	defer func() {

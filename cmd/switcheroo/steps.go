@@ -160,7 +160,7 @@ var tellings = map[string]telling{
 	"older process has ended":        {plain, say("process {pid} has ended")},
 	goneBack:                         {good, say("new connections go to process {pid} again")},
 	"the newer process died: new connections go back to the older one": {good, say("process {died} is dead: new connections come here again")},
-	"new connections are refused":                                      {bad, say("new connections are refused from here on")},
+	"new connections are refused":                                      {plain, say("new connections are refused from here on")},
 }
 
 // say returns the text with each {field} replaced.

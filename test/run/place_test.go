@@ -154,6 +154,19 @@ func TestUnderSu(t *testing.T) {
 	s.noRules()
 }
 
+// nohup keeps it from SIGHUP, and the command with it.
+func TestNohup(t *testing.T) {
+	t.Parallel()
+	s := set(t)
+	p := s.starts(append([]string{"nohup", s.switcheroo, "run", "-l", "8080", "--notify", "--"}, s.install("v1", standalones["python"])...)...)
+	p.says("ready: new connections come here")
+	p.signal(unix.SIGHUP)
+	s.served("8080", "v1")
+	p.signal(unix.SIGTERM)
+	p.exits(killed)
+	s.noRules()
+}
+
 // In a terminal: Ctrl-C drains, and the command does not get it from the
 // terminal as well.
 func TestInTmux(t *testing.T) {

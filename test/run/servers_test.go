@@ -370,6 +370,30 @@ func TestNoPrivatePortLeft(t *testing.T) {
 	one.exits(killed)
 }
 
+// A server that listens on the public port itself loses nothing either.
+func TestFirstTime(t *testing.T) {
+	t.Parallel()
+	s := set(t)
+	plain := standalones["go-http"]
+	command := s.install("v0", plain)
+	s.starts(command[0], "-listen", ":8080")
+	s.eventually("v0 answers", func() error {
+		if c, l := s.answers("8080"); c != "v0" || l != "v0" {
+			return fmt.Errorf("%q, %q", c, l)
+		}
+		return nil
+	})
+	stop := s.load("8080", load.Config{Short: 4, Rate: 100, KeepAlive: 2})
+	one := s.deploys("v1", plain)
+	one.says("another program listens on 8080 itself")
+	s.served("8080", "v1")
+	s.nothingLost(stop(), "v0", "v1")
+	one.signal(unix.SIGTERM)
+	one.exits(killed)
+	s.served("8080", "v0")
+	s.noRules()
+}
+
 // Two services cannot have one port.
 func TestPortOfAnotherService(t *testing.T) {
 	t.Parallel()
