@@ -18,7 +18,7 @@ const quiesceAtLeast = 30 * time.Second
 
 // seeOut waits until nothing depends on an older process any more, tells it to
 // end, and removes its rules once it has. It returns early, with nothing lost,
-// when ctx ends: whoever is current then begins again.
+// when ctx ends: who has to do it then begins again.
 func (k *keeper) seeOut(ctx context.Context, g single.Generation) {
 	if g.PID == os.Getpid() { // an older Handover of this process
 		if k.untilIdle(ctx, g) == nil {
@@ -126,7 +126,7 @@ func (k *keeper) logDrained(g single.Generation, left drain.Left) {
 func (k *keeper) tell(ctx context.Context, g single.Generation, p *process) error {
 	return k.locked(ctx, func(st single.State) error {
 		now, found := st.Find(g.ID)
-		if !found || now.Told || st.Current != k.id {
+		if !found || now.Told || st.Current == g.ID || caretaker(st, now) != k.id {
 			return nil
 		}
 		if err := k.rules.Tell(ctx, st, g.ID); err != nil {

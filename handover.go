@@ -51,7 +51,7 @@ func (h *Handover) Listener() net.Listener { return h.listener }
 func (h *Handover) Port() int { return h.port }
 
 // Settled is closed once every older process has been told to end, or there was
-// none; or when that has become another's task, because there is a newer one.
+// none; or when this one ends itself.
 func (h *Handover) Settled() <-chan struct{} { return h.settled }
 
 // Done is closed when this process should shut down: a newer one has taken over

@@ -10,12 +10,15 @@ import (
 )
 
 // keeper is what a process does in the background once it has had the traffic,
-// until it ends. Which of two jobs it has follows from the rules alone:
+// until it ends. What it has to do follows from the rules alone:
 //
-//   - the current process sees all the others out: those before it, whoever was
-//     to do that until now, and those that were rejected;
-//   - the others watch the current one. If it dies, the traffic goes back to the
-//     newest of them that was not told to end yet.
+//   - each process is seen out by the next newer one that lives and was not told
+//     to end itself (see [caretaker]): usually the one that followed it, whether
+//     that is still current or not, so that many deploys in a row do not keep one
+//     another from their work. One that was rejected is the current one's to see
+//     out;
+//   - all but the current one watch that. If it dies, the traffic goes back to
+//     the newest of them that was not told to end yet.
 //
 // So there is always one, and whoever dies, at whatever moment, the next one
 // finds in the rules what is to be done. Whoever changes rules takes the
@@ -85,6 +88,32 @@ func (k *keeper) run(ctx context.Context) {
 	}
 }
 
+// stop ends one farewell; its end is told to the loop.
+func (k *keeper) stop(id string) {
+	if cancel := k.farewells[id]; cancel != nil {
+		cancel()
+	}
+}
+
+// caretaker returns who sees g out: the id of the next newer generation that
+// lives and was not told to end. One that is newer than the current one was
+// rejected, and is that one's to see out.
+func caretaker(st single.State, g single.Generation) string {
+	next := st.Current
+	for _, n := range st.Generations { // the newest first
+		if n.Number <= g.Number {
+			break
+		}
+		if n.Told || n.PID == 0 {
+			continue
+		}
+		if alive, err := isAlive(n.PID, n.Start); err == nil && alive {
+			next = n.ID
+		}
+	}
+	return next
+}
+
 // keepingDone ends what the loop has started. Those send to nobody any more.
 func (k *keeper) keepingDone() {
 	k.forget()
@@ -120,32 +149,20 @@ func (k *keeper) look(ctx context.Context) (over bool) {
 	switch {
 	case leaving:
 		return true
-	case st.Current == id && id != "":
-		k.forget()
-		k.seeOthersOut(ctx, st)
-		return false
 	case st.Current == "":
 		// Somebody has taken the rules away. There is nothing to go by.
-		k.stopFarewells()
-		k.settle()
 		return false
 	case !found || me.Told:
 		k.closeDone()
 		return true
-	}
-	k.stopFarewells()
-	k.settle()
-	if k.watched != st.Current {
+	case st.Current == id:
+		k.forget()
+	case st.Current != k.watched:
 		k.forget()
 		k.watch(ctx, st)
 	}
+	k.seeOthersOut(ctx, st, me)
 	return false
-}
-
-func (k *keeper) stopFarewells() {
-	for _, cancel := range k.farewells {
-		cancel()
-	}
 }
 
 // watch has the death of the current process told to the loop.
@@ -180,18 +197,23 @@ func (k *keeper) forget() {
 	}
 }
 
-// seeOthersOut starts what is not under way yet, and says when there is nobody
-// left to tell.
-func (k *keeper) seeOthersOut(ctx context.Context, st single.State) {
+// seeOthersOut starts what is not under way yet, ends what is another's by now,
+// and says when no older one is left to tell.
+func (k *keeper) seeOthersOut(ctx context.Context, st single.State, me single.Generation) {
 	waiting := false
 	for _, g := range st.Generations {
 		if g.ID == st.Current {
+			k.stop(g.ID)
 			continue
 		}
-		if !g.Told {
+		if g.Number < me.Number && !g.Told {
 			waiting = true
 		}
-		if k.farewells[g.ID] != nil {
+		mine := caretaker(st, g) == me.ID
+		if !mine {
+			k.stop(g.ID)
+		}
+		if !mine || k.farewells[g.ID] != nil {
 			continue
 		}
 		task, cancel := context.WithCancel(ctx)

@@ -22,19 +22,27 @@ var passed struct {
 	files []*os.File
 }
 
-// passedListener returns the next one that was passed and not given out yet,
-// preferably one with the service's name (LISTEN_FDNAMES); nil if none was
-// passed at all.
-func passedListener(name string) (net.Listener, error) {
+// anyPassed reports whether this process was handed sockets: then it needs
+// neither iptables nor a port of its own.
+func anyPassed() bool {
 	passed.Lock()
 	defer passed.Unlock()
 	if !passed.asked {
 		passed.files = activation.Files(true)
 		passed.asked, passed.any = true, len(passed.files) > 0
 	}
-	if !passed.any {
+	return passed.any
+}
+
+// passedListener returns the next one that was passed and not given out yet,
+// preferably one with the service's name (LISTEN_FDNAMES); nil if none was
+// passed at all.
+func passedListener(name string) (net.Listener, error) {
+	if !anyPassed() {
 		return nil, nil
 	}
+	passed.Lock()
+	defer passed.Unlock()
 	slices.SortStableFunc(passed.files, func(a, b *os.File) int {
 		switch named := a.Name() == name; {
 		case named == (b.Name() == name):

@@ -60,6 +60,8 @@ func (h *Handover) restore(ctx context.Context, dead string) error {
 const (
 	// watchEvery is the pause between two looks at ourselves in standby.
 	watchEvery = time.Second
+	// watchOnce is how long one look may take.
+	watchOnce = 2 * time.Second
 	// maxFailed is how many in a row are too many.
 	maxFailed = 3
 )
@@ -103,7 +105,7 @@ func (k *keeper) askSelf(ctx context.Context) error {
 	if len(listeners) > 0 {
 		addr = listeners[0].Addr
 	}
-	return ask(ctx, k.probe, addr)
+	return ask(ctx, k.probe, addr, watchOnce)
 }
 
 // handBack leads the traffic to an older process, if there is one. That sees

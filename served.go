@@ -72,7 +72,7 @@ func ready(ctx context.Context, s settings, port uint16) ([]sockdiag.Listener, e
 		case lookErr != nil && ctx.Err() == nil:
 			return nil, fmt.Errorf("look for the listener on port %d: %w", port, lookErr)
 		case len(listeners) > 0:
-			if err = ask(ctx, s.probe, listeners[0].Addr); err == nil {
+			if err = ask(ctx, s.probe, listeners[0].Addr, probeOnce); err == nil {
 				return listeners, nil
 			}
 		}
@@ -87,8 +87,8 @@ func ready(ctx context.Context, s settings, port uint16) ([]sockdiag.Listener, e
 const probeOnce = 5 * time.Second
 
 // ask probes once.
-func ask(ctx context.Context, c check, addr netip.AddrPort) error {
-	ctx, cancel := context.WithTimeout(ctx, probeOnce)
+func ask(ctx context.Context, c check, addr netip.AddrPort, atMost time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, atMost)
 	defer cancel()
 	switch c.kind {
 	case "tcp":

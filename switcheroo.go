@@ -56,7 +56,7 @@ type Switcheroo struct {
 
 // NewSwitcheroo returns a Switcheroo for a program that may run iptables, and
 // uses ip6tables as well if the host has it. Its error says that there is no
-// iptables, or that the namespace is of more than 180 characters.
+// iptables (which a program that was handed its listener does not need), or that the namespace is of more than 180 characters.
 func NewSwitcheroo(namespace string, incomingPort int, logger *log.Logger) (*Switcheroo, error) {
 	return newBuiltin(namespace, incomingPort, logger, "iptables", iptables, ip6tables)
 }
@@ -89,7 +89,7 @@ func newBuiltin(namespace string, incomingPort int, logger *log.Logger, needs st
 	if len(namespace) > single.MaxName {
 		return nil, fmt.Errorf("switcheroo: namespace of %d characters: at most %d", len(namespace), single.MaxName)
 	}
-	if _, err := exec.LookPath(needs); err != nil {
+	if _, err := exec.LookPath(needs); err != nil && !anyPassed() {
 		return nil, fmt.Errorf("switcheroo: %w", err)
 	}
 	s := NewSwitcherooWithIptablesCmd(namespace, incomingPort, logger, v4)

@@ -31,6 +31,7 @@ type options struct {
 	port                       int
 	abrupt, resets, never      bool
 	standby, drain             time.Duration
+	probeTimeout               time.Duration
 	probe                      string
 	iptables, ip6tables        string
 	backend                    string
@@ -53,6 +54,7 @@ func main() {
 	flag.DurationVar(&o.drain, "drain", 2*time.Minute, "Options.Drain")
 	flag.DurationVar(&o.hang, "hang-after", 0, "accept nothing any more, so long after the start")
 	flag.StringVar(&o.probe, "probe", "", "Options.Probe")
+	flag.DurationVar(&o.probeTimeout, "probe-timeout", 30*time.Second, "Options.ProbeTimeout")
 	flag.StringVar(&o.iptables, "iptables", "", "the command to use as iptables")
 	flag.StringVar(&o.ip6tables, "ip6tables", "", "the command to use as ip6tables")
 	flag.StringVar(&o.backend, "backend", "", "Options.Backend")
@@ -98,7 +100,7 @@ func idiomatic(term context.Context, o options) error {
 	first, last := o.portRange()
 	h, err := switcheroo.Listen(term, switcheroo.Options{
 		Name: o.name, Listen: listen, PortMin: first, PortMax: last, Scope: switcheroo.Scope(o.scope),
-		Probe: o.probe, ProbeTimeout: 10 * time.Second, Standby: o.standby, Drain: o.drain,
+		Probe: o.probe, ProbeTimeout: o.probeTimeout, Standby: o.standby, Drain: o.drain,
 		Iptables: command(o.iptables), IP6tables: command(o.ip6tables), Backend: switcheroo.Backend(o.backend),
 		Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	})
