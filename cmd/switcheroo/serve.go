@@ -60,6 +60,8 @@ func serve(ctx context.Context, o runOptions, args []string, steps *steps) error
 		}
 	}
 	defer signal.Stop(signals)
+	// Whoever reads what we print may go away: that ends nothing.
+	signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE)
 
 	// It ends with this function, and not with a signal.
 	ctx, end := context.WithCancel(ctx)
@@ -254,11 +256,9 @@ func (s *server) signalled(ctx context.Context, got syscall.Signal) {
 
 // leave leads new connections elsewhere and waits for those that are here.
 func (s *server) leave(ctx context.Context) {
-	select {
-	case <-s.handover.Done(): // the next version has seen to that
+	if s.superseded() { // the next version has seen to that
 		s.stop()
 		return
-	default:
 	}
 	ctx, s.hurry = context.WithTimeout(ctx, s.o.drain.duration())
 	done := make(chan struct{})
@@ -279,6 +279,17 @@ func (s *server) leave(ctx context.Context) {
 			s.steps.say(bad, "connections are left after %s", s.o.drain)
 		}
 	}()
+}
+
+// superseded says whether a newer version has taken over, and told this one to
+// end.
+func (s *server) superseded() bool {
+	select {
+	case <-s.handover.Done():
+		return true
+	default:
+		return false
+	}
 }
 
 // worthALine is how long a wait is that the user is told of.
@@ -319,6 +330,11 @@ func (s *server) over() error {
 	status, how := s.child.exit()
 	if s.failed != nil {
 		return s.failed
+	}
+	if status == exitSignal+int(s.endSignal()) && s.superseded() {
+		// As it should be: no supervisor is to take it for a failure, and start
+		// this version again.
+		status = exitOK
 	}
 	what := fmt.Errorf("%s %s", s.name, how)
 	switch s.phase {

@@ -72,7 +72,7 @@ func TestTwoContainers(t *testing.T) {
 	s.served("8080", "v2")
 	says("v1")
 	end()
-	one.exits(killed)
+	one.exits(0)
 	s.nothingLost(stop(), "v1", "v2")
 }
 
@@ -167,6 +167,27 @@ func TestNohup(t *testing.T) {
 	s.noRules()
 }
 
+// Nobody reads what it prints any more: that ends nothing.
+func TestReaderGone(t *testing.T) {
+	t.Parallel()
+	s := set(t)
+	command := strings.Join(s.install("v1", standalones["python"]), " ")
+	p := s.starts("bash", "-c", `trap 'kill -TERM $run' TERM
+exec 3> >(head -n1)
+`+s.switcheroo+` run -l 8080 --notify -- `+command+` 2>&3 3>&- & run=$!
+wait $run; wait $run; echo "status $?"`)
+	p.says("has started")
+	s.eventually("v1 answers", func() error {
+		if c, _ := s.answers("8080"); c != "v1" {
+			return fmt.Errorf("%q", c)
+		}
+		return nil
+	})
+	p.signal(unix.SIGTERM)
+	p.says("status 143")
+	s.noRules()
+}
+
 // In a terminal: Ctrl-C drains, and the command does not get it from the
 // terminal as well.
 func TestInTmux(t *testing.T) {
@@ -244,7 +265,7 @@ func TestList(t *testing.T) {
 		t.Errorf("the list is\n%s", got)
 	}
 	end()
-	p.exits(killed)
+	p.exits(0)
 	p = next
 	if out, err := s.server.Run(t.Context(), s.switcheroo, "run", "--list", "--name", "wbe"); err == nil || !strings.Contains(out, "switcheroo: error: no service \"wbe\"\nswitcheroo: hint: there is web\n") {
 		t.Errorf("%v, %s", err, out)
