@@ -3,6 +3,7 @@ package switcheroo
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/switcheroo/switcheroo/internal/lock"
@@ -31,7 +32,8 @@ type keeper struct {
 	watched   string                        // the current generation, if it is another's
 	unwatched context.CancelFunc
 	died      chan string
-	failed    string // the last error, so as not to say it again and again
+	saying    sync.Mutex
+	said      string // the last error, so as not to say it again and again
 }
 
 // patience is after how long to look again without a sign.
@@ -126,13 +128,15 @@ func (k *keeper) keepingDone() {
 // say logs an error unless it is what was logged last.
 func (k *keeper) say(err error) {
 	text := ""
-	if err != nil && k.ctx.Err() == nil {
+	if err != nil && !errors.Is(err, context.Canceled) {
 		text = err.Error()
 	}
-	if text != "" && text != k.failed {
+	k.saying.Lock()
+	defer k.saying.Unlock()
+	if text != "" && text != k.said {
 		k.log.Warn("handover: will try again", "service", k.name, "error", err)
 	}
-	k.failed = text
+	k.said = text
 }
 
 // look reads the rules and does what follows from them. It reports whether this

@@ -39,7 +39,10 @@ func (o Options) tools(ctx context.Context) ([]single.Tool, error) {
 	six := single.Tool{Family: nat.IPv6, Command: v6}
 	if _, err := os.Stat("/proc/thread-self/net/if_inet6"); err != nil {
 		log.Info("IPv6 is not redirected: the kernel has it switched off")
-	} else if err := six.Check(ctx); err != nil {
+	} else if err := six.Check(ctx); single.IsTemporary(err) {
+		// To go on without would leave IPv6 with a process that is told to end.
+		return nil, fmt.Errorf("try ip6tables: %w", err)
+	} else if err != nil {
 		log.Warn("IPv6 is not redirected", "error", err)
 	} else {
 		tools = append(tools, six)

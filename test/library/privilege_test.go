@@ -122,7 +122,6 @@ done; chmod 755 /run/bin/*`)
 			}
 			failed++
 			if err := containsAll(v2.fails(), "/run/bin/ip", "-w 5 -t nat -", "exit status 4: told to fail"); err != nil {
-				// A host without IPv6 rules is no error, but said.
 				s.Errorf("command %d: %v", n, err)
 			}
 			if now := s.rules(); now != was {

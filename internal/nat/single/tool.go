@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"strings"
 	"time"
@@ -38,6 +39,22 @@ func (e *CommandError) Error() string {
 }
 
 func (e *CommandError) Unwrap() error { return e.Err }
+
+// IsTemporary reports whether the command failed for a reason that may pass: it
+// was killed, or could not get at what it needs, such as the xtables lock. (A
+// host without the table, and a sudo that refuses, end with another status.)
+func IsTemporary(err error) bool {
+	var failed *CommandError
+	if !errors.As(err, &failed) {
+		return false
+	}
+	var exit *exec.ExitError
+	if !errors.As(failed.Err, &exit) {
+		return !errors.Is(failed.Err, exec.ErrNotFound) && !errors.Is(failed.Err, os.ErrNotExist)
+	}
+	const resourceProblem = 4
+	return !exit.Exited() || exit.ExitCode() == resourceProblem && !strings.Contains(failed.Output, "nitialize")
+}
 
 const (
 	// waitSec is how many seconds a command waits for the xtables lock.

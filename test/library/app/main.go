@@ -56,8 +56,19 @@ func main() {
 	flag.StringVar(&o.backend, "backend", "", "Options.Backend")
 	flag.StringVar(&o.ports, "ports", "", "range of private ports, as in 40400-40499")
 	flag.IntVar(&o.scope, "scope", 0, "Options.Scope, or the flags")
+	list := flag.Bool("list", false, "print what there is, and end")
+	cleanup := flag.Bool("cleanup", false, "remove the rules, and end")
 	flag.Parse()
-	if err := run(o); err != nil {
+	var err error
+	switch {
+	case *list:
+		err = printServices(o)
+	case *cleanup:
+		err = switcheroo.Cleanup(context.Background(), switcheroo.Options{Name: o.name})
+	default:
+		err = run(o)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "app: error:", err)
 		os.Exit(1)
 	}
@@ -70,6 +81,17 @@ func run(o options) error {
 		return idiomatic(term, o)
 	}
 	return compatible(term, o)
+}
+
+func printServices(o options) error {
+	all, err := switcheroo.List(context.Background(), switcheroo.Options{})
+	for _, s := range all {
+		fmt.Println(s.Name, s.Listen, "scope", s.Scope)
+		for _, p := range s.Processes {
+			fmt.Println("port", p.Port, "alive", p.Alive, "current", p.Current, "told", p.Told)
+		}
+	}
+	return err
 }
 
 func say(words ...any) { fmt.Println(words...) }
