@@ -15,6 +15,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 TOOL := go tool -modfile=tools/go.mod
 
 prefix      ?= /usr/local
+bindir      ?= $(prefix)/bin
 sbindir     ?= $(prefix)/sbin
 mandir      ?= $(prefix)/share/man
 unitdir     ?= $(prefix)/lib/systemd/system
@@ -25,8 +26,8 @@ help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: build
-build: go ## compile bin/switcherood
-	CGO_ENABLED=0 go build $(BUILDFLAGS) -ldflags '-s -w -X main.version=$(VERSION)' -o bin/switcherood ./cmd/switcherood
+build: go ## compile bin/switcheroo and bin/switcherood
+	CGO_ENABLED=0 go build $(BUILDFLAGS) -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/switcheroo ./cmd/switcherood
 
 .PHONY: test
 test: go ## everything: lint, unit tests with -race, fuzzing, end to end on real systemd
@@ -79,20 +80,29 @@ demo: go ## a private host with real systemd, clients, and four deploys to watch
 	go build -o bin/demo ./test/demo
 	@bin/demo
 
+.PHONY: demo-standalone
+demo-standalone: go ## the same in one process: `switcheroo run`, three versions, under 20 s
+	test/setup demo
+	@$(MAKE) --no-print-directory build
+	go build -o bin/demo ./test/demo
+	@bin/demo --standalone
+
 .PHONY: install
-install: ## put what `make build` made where systemd finds it (DESTDIR, prefix)
-	@test -x bin/switcherood || { echo 'make: run "make build" first' >&2; exit 1; }
+install: ## put what `make build` made where it is looked for (DESTDIR, prefix)
+	@test -x bin/switcherood -a -x bin/switcheroo || { echo 'make: run "make build" first' >&2; exit 1; }
+	install -D -m 0755 bin/switcheroo $(DESTDIR)$(bindir)/switcheroo
 	install -D -m 0755 bin/switcherood $(DESTDIR)$(sbindir)/switcherood
 	install -d $(DESTDIR)$(unitdir) $(DESTDIR)$(mandir)/man5 $(DESTDIR)$(mandir)/man8 $(DESTDIR)$(examplesdir)
 	sed 's|/usr/sbin/switcherood|$(sbindir)/switcherood|' packaging/systemd/switcherood.service >$(DESTDIR)$(unitdir)/switcherood.service
 	chmod 0644 $(DESTDIR)$(unitdir)/switcherood.service
 	install -m 0644 docs/man/*.5 $(DESTDIR)$(mandir)/man5
 	install -m 0644 docs/man/*.8 $(DESTDIR)$(mandir)/man8
-	install -m 0644 examples/*.service $(DESTDIR)$(examplesdir)
+	cp -R examples/. $(DESTDIR)$(examplesdir)
+	chmod -R u=rwX,go=rX $(DESTDIR)$(examplesdir)
 
 .PHONY: uninstall
 uninstall: ## take it away again; rules stay until `switcherood --cleanup`
-	rm -f $(DESTDIR)$(sbindir)/switcherood $(DESTDIR)$(unitdir)/switcherood.service
+	rm -f $(DESTDIR)$(bindir)/switcheroo $(DESTDIR)$(sbindir)/switcherood $(DESTDIR)$(unitdir)/switcherood.service
 	rm -f $(addprefix $(DESTDIR)$(mandir)/man5/,$(notdir $(wildcard docs/man/*.5)))
 	rm -f $(addprefix $(DESTDIR)$(mandir)/man8/,$(notdir $(wildcard docs/man/*.8)))
 	rm -rf $(DESTDIR)$(examplesdir)

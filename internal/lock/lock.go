@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -62,6 +63,22 @@ func Acquire(ctx context.Context, path string) (*Lock, error) {
 	}
 }
 
+// Try takes the lock at path if it is free, and else returns nil.
+func Try(path string) (*Lock, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, fmt.Errorf("make folder of lock: %w", err)
+	}
+	f, err := open(path)
+	if err != nil {
+		return nil, err
+	}
+	if ok, err := try(f); !ok || err != nil || !isAt(f, path) {
+		f.Close()
+		return nil, err
+	}
+	return &Lock{f: f}, nil
+}
+
 // Release gives the lock back. A second call returns an error.
 func (l *Lock) Release() error {
 	// A close alone would not do: a child process that is just being started
@@ -87,6 +104,13 @@ func open(path string) (*os.File, error) {
 	info, err := f.Stat()
 	if err == nil && !info.Mode().IsRegular() {
 		err = errors.New("not a regular file")
+	}
+	// In a folder that everybody may write to, somebody else's file is a lock
+	// that he can take away at any time.
+	if err == nil && os.Geteuid() != 0 {
+		if owner := info.Sys().(*syscall.Stat_t).Uid; int(owner) != os.Geteuid() {
+			err = fmt.Errorf("it belongs to uid %d", owner)
+		}
 	}
 	if err != nil {
 		f.Close()

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -321,5 +322,74 @@ func copyDescriptors(t *testing.T, path string) (closeAll func()) {
 		for _, fd := range dups {
 			unix.Close(fd)
 		}
+	}
+}
+
+func TestTry(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	l, err := lock.Try(path)
+	if err != nil || l == nil {
+		t.Fatalf("a free one: %v, %v", l, err)
+	}
+	if again, err := lock.Try(path); again != nil || err != nil {
+		t.Errorf("one that is held: %v, %v", again, err)
+	}
+	if err := l.Release(); err != nil {
+		t.Error(err)
+	}
+	l, err = lock.Try(path)
+	if err != nil || l == nil {
+		t.Fatalf("one that was released: %v, %v", l, err)
+	}
+	l.Release()
+}
+
+func TestWatch(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	released, stop, err := lock.Watch(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	<-released // of Watch itself, which has opened and closed the file
+	for range 2 {
+		l, err := lock.Acquire(t.Context(), path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-released:
+			t.Error("a sign while it is held")
+		case <-time.After(20 * time.Millisecond):
+		}
+		l.Release()
+		select {
+		case <-released:
+		case <-time.After(10 * time.Second):
+			t.Fatal("no sign of the release")
+		}
+	}
+}
+
+// Another user's file is no lock: he can take it away.
+func TestAnotherUsersFile(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root, to be another user")
+	}
+	dir := t.TempDir()
+	for d := dir; d != os.TempDir() && d != "/"; d = filepath.Dir(d) {
+		os.Chmod(d, 0o777)
+	}
+	path := filepath.Join(dir, "lock")
+	if err := os.WriteFile(path, nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	os.Chmod(path, 0o666)
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = append(os.Environ(), "LOCK_TEST_HOLD="+path)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	out, err := cmd.CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "belongs to uid 0") && !strings.Contains(string(out), "permission denied") {
+		t.Errorf("%v: %s", err, out)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -76,6 +77,21 @@ func try(f *os.File) (bool, error) {
 			return false, fmt.Errorf("lock %s: %w", f.Name(), err)
 		}
 	}
+}
+
+// Watch reports on its channel, until stop is called, that somebody has let go
+// of the lock at path, or may have. It is a hint, given once for many. The file
+// and its folder are made if missing.
+func Watch(path string) (released <-chan struct{}, stop func(), err error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, nil, fmt.Errorf("make folder of lock: %w", err)
+	}
+	f, err := open(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer f.Close()
+	return watch(f)
 }
 
 // watch reports on its channel that somebody closed, removed or replaced the

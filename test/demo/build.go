@@ -12,7 +12,7 @@ import (
 
 // binaries are the programs of the demo, as files of this machine.
 type binaries struct {
-	daemon string // switcherood
+	shown  string // switcherood, or switcheroo
 	server string // what myapp runs
 	load   string // the clients
 }
@@ -22,16 +22,17 @@ const (
 	module       = "github.com/switcheroo/switcheroo"
 )
 
-// build makes the programs in dir: the server, the clients, and the daemon if
-// it is neither given nor in bin, where `make build` leaves it.
-func build(ctx context.Context, root, dir, daemon string) (binaries, error) {
-	b := binaries{daemon: daemon, server: filepath.Join(dir, "server"), load: filepath.Join(dir, "swload")}
+// build makes the programs in dir: the server, the clients, and the program of
+// that name that is shown if it is neither given nor in bin, where `make build`
+// leaves it.
+func build(ctx context.Context, root, dir, name, given string) (binaries, error) {
+	b := binaries{shown: given, server: filepath.Join(dir, "server"), load: filepath.Join(dir, "swload")}
 	packages := []string{module + "/test/server", module + "/test/load/cmd/swload"}
-	if b.daemon == "" {
-		b.daemon = filepath.Join(root, "bin", "switcherood")
-		if _, err := os.Stat(b.daemon); err != nil {
-			b.daemon = filepath.Join(dir, "switcherood")
-			packages = append(packages, module+"/cmd/switcherood")
+	if b.shown == "" {
+		b.shown = filepath.Join(root, "bin", name)
+		if _, err := os.Stat(b.shown); err != nil {
+			b.shown = filepath.Join(dir, name)
+			packages = append(packages, module+"/cmd/"+name)
 		}
 	}
 	if _, err := goCommand(ctx, root, append([]string{"build", "-o", dir + "/"}, packages...)...); err != nil {

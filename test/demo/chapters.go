@@ -64,7 +64,7 @@ func (s *story) second(ctx context.Context) (*stream, error) {
 	s.screen.say("%d clients on %s, another host, and %d on %s itself open connections all the time, "+
 		"for one request or for %d. One more on %[2]s reads a stream that lasts %[6]s.",
 		n, s.stage.client.Name(), n, hostName, requests, human(streamFor))
-	stream, err := openStream(ctx, s.stage, streamFor)
+	stream, err := openStream(ctx, s.stage.outside(), streamFor)
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +94,7 @@ func (s *story) asks(ctx context.Context, want string) error {
 	}
 	answers := make(chan answer, 1)
 	go func() {
-		version, err := ask(ctx, s.stage)
+		version, err := ask(ctx, s.stage.outside())
 		answers <- answer{version, err}
 	}()
 	var got answer

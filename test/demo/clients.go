@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/switcheroo/switcheroo/test/host"
 	"github.com/switcheroo/switcheroo/test/load"
 )
 
@@ -22,10 +23,16 @@ const (
 	shortRate = 250
 )
 
+// place is where clients are, and what they dial from there.
+type place struct {
+	guest   *host.Guest
+	load    string // swload's path there
+	targets []string
+}
+
 // clients are at work in two places, on another host and on the server's own.
 // One goroutine may use it.
 type clients struct {
-	stage   *stage
 	remotes []*load.Remote
 
 	mu  sync.Mutex
@@ -42,25 +49,18 @@ var sourcePorts = load.PortRange{First: 10_000, Last: 31_999}
 // The slowest one is in the table.
 const never = -1
 
-// work puts clients on port 443 and returns when they have made connections
-// for a second.
-func work(ctx context.Context, s *stage) (*clients, error) {
-	c := &clients{stage: s, now: map[string]*load.Result{}}
-	for _, at := range []struct {
-		guest  load.Guest
-		binary string
-		hosts  []string
-	}{
-		{s.client, s.load, []string{host4, host6}},
-		{s.host, loadOnHost, []string{"127.0.0.1", host4, "::1", host6}},
-	} {
+// work puts clients on port 443, on another host and on the server's own, and
+// returns when they have made connections for a second.
+func work(ctx context.Context, network, local place) (*clients, error) {
+	c := &clients{now: map[string]*load.Result{}}
+	for _, at := range []place{network, local} {
 		config := load.Config{
-			Targets: s.targets(at.hosts...), Duration: load.MaxDuration,
+			Targets: at.targets, Duration: load.MaxDuration,
 			Short: shortClients, Rate: shortRate, KeepAlive: keepAliveClients, Requests: requests, SourcePorts: sourcePorts,
 			SlowConnect: never,
 		}
 		name := at.guest.Name()
-		r, err := load.Start(ctx, at.guest, at.binary, config, func(r *load.Result) {
+		r, err := load.Start(ctx, at.guest, at.load, config, func(r *load.Result) {
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			c.now[name] = r
@@ -78,11 +78,21 @@ func work(ctx context.Context, s *stage) (*clients, error) {
 	return c, nil
 }
 
+// outside is the place on another host.
+func (s *stage) outside() place {
+	return place{s.client.Guest, s.load, targets(s.ipv6, host4, host6)}
+}
+
+// inside is the place on the server's own.
+func (s *stage) inside() place {
+	return place{s.host.Guest, loadOnHost, targets(s.ipv6, "127.0.0.1", host4, "::1", host6)}
+}
+
 // targets returns the public port at those addresses that there are.
-func (s *stage) targets(hosts ...string) []string {
+func targets(ipv6 bool, hosts ...string) []string {
 	var all []string
 	for _, h := range hosts {
-		if s.ipv6 || !strings.Contains(h, ":") {
+		if ipv6 || !strings.Contains(h, ":") {
 			all = append(all, net.JoinHostPort(h, publicPort))
 		}
 	}
@@ -122,11 +132,11 @@ type stream struct {
 	err    error
 }
 
-// openStream begins to read a stream from another host. The server sends it
-// at a steady rate, for as long as it lasts.
-func openStream(ctx context.Context, s *stage, lasts time.Duration) (*stream, error) {
-	r, err := load.Start(ctx, s.client, s.load, load.Config{
-		Targets: s.targets(host4), Streams: 1, StreamFor: lasts, Connections: 1, Duration: load.MaxDuration,
+// openStream begins to read a stream. The server sends it at a steady rate, for
+// as long as it lasts.
+func openStream(ctx context.Context, at place, lasts time.Duration) (*stream, error) {
+	r, err := load.Start(ctx, at.guest, at.load, load.Config{
+		Targets: at.targets[:1], Streams: 1, StreamFor: lasts, Connections: 1, Duration: load.MaxDuration,
 		SlowConnect: never,
 	}, nil)
 	if err != nil {
@@ -153,9 +163,9 @@ func (s *stream) ended() bool {
 	}
 }
 
-// ask makes one new connection to the public port from another host and
-// returns the version that answers.
-func ask(ctx context.Context, s *stage) (string, error) {
-	out, err := s.client.Run(ctx, s.load, "once", s.targets(host4)[0])
+// ask makes one new connection to the public port and returns the version that
+// answers.
+func ask(ctx context.Context, at place) (string, error) {
+	out, err := at.guest.Run(ctx, at.load, "once", at.targets[0])
 	return strings.TrimSpace(out), err
 }

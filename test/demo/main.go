@@ -29,13 +29,17 @@ const (
 )
 
 const usage = `usage: demo [--daemon PATH] [--json]
+       demo --standalone [--switcheroo PATH] [--json]
 
 Boots a private host with real systemd and puts clients on it; then deploys
 four versions of a server with "systemctl start" and shows each step. It takes
 about half a minute, needs root, and changes nothing outside of its namespaces.
+With --standalone there is no systemd: three versions, each by "switcheroo run".
 
   --daemon PATH   the switcherood to show; by default bin/switcherood, which
                   "make build" leaves there, or else one that it builds
+  --switcheroo PATH
+                  the same for --standalone, by default bin/switcheroo
   --json          print the result on stdout as JSON, and the story on stderr
   --help          print this
 
@@ -45,8 +49,10 @@ run, 2 for wrong usage.
 `
 
 type options struct {
-	daemon string
-	json   bool
+	standalone bool
+	daemon     string
+	switcheroo string
+	json       bool
 }
 
 func parse(args []string) (options, error) {
@@ -54,6 +60,8 @@ func parse(args []string) (options, error) {
 	flags := flag.NewFlagSet("demo", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	flags.StringVar(&o.daemon, "daemon", "", "")
+	flags.StringVar(&o.switcheroo, "switcheroo", "", "")
+	flags.BoolVar(&o.standalone, "standalone", false, "")
 	flags.BoolVar(&o.json, "json", false, "")
 	if err := flags.Parse(args); err != nil {
 		return o, err
@@ -61,17 +69,23 @@ func parse(args []string) (options, error) {
 	if flags.NArg() > 0 {
 		return o, fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
-	if o.daemon != "" {
-		if _, err := os.Stat(o.daemon); err != nil {
-			return o, fmt.Errorf("--daemon: %w", err)
-		}
-		abs, err := filepath.Abs(o.daemon)
-		if err != nil {
-			return o, err
-		}
-		o.daemon = abs
+	var err error
+	if o.daemon, err = programOf("--daemon", o.daemon); err != nil {
+		return o, err
 	}
-	return o, nil
+	o.switcheroo, err = programOf("--switcheroo", o.switcheroo)
+	return o, err
+}
+
+// programOf returns the absolute path of one that an option names.
+func programOf(option, path string) (string, error) {
+	if path == "" {
+		return "", nil
+	}
+	if _, err := os.Stat(path); err != nil {
+		return "", fmt.Errorf("%s: %w", option, err)
+	}
+	return filepath.Abs(path)
 }
 
 // interrupted is why a demo was ended from outside.
@@ -103,7 +117,11 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if o.json {
 		told = stderr
 	}
-	r, err := perform(ctx, o, newScreen(told))
+	show := perform
+	if o.standalone {
+		show = performStandalone
+	}
+	r, err := show(ctx, o, newScreen(told))
 	var ended interrupted
 	switch {
 	case errors.As(context.Cause(ctx), &ended): // whatever else that led to
@@ -147,7 +165,7 @@ func perform(ctx context.Context, o options, out *screen) (_ *result, err error)
 	defer os.RemoveAll(dir)
 	out.title("Switcheroo: a new version goes live by systemctl start, and no client notices")
 	out.say("Building a server and clients to show it with, and booting a host ...")
-	b, err := build(ctx, root, dir, o.daemon)
+	b, err := build(ctx, root, dir, "switcherood", o.daemon)
 	if err != nil {
 		return nil, err
 	}

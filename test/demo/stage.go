@@ -84,7 +84,7 @@ func (s *stage) set(ctx context.Context, root string, b binaries) error {
 	s.host, err = host.Boot(ctx, host.Options{
 		Name:  hostName,
 		Files: files,
-		Binds: map[string]string{"/usr/sbin/switcherood": b.daemon, serverOnHost: b.server, loadOnHost: b.load},
+		Binds: map[string]string{"/usr/sbin/switcherood": b.shown, serverOnHost: b.server, loadOnHost: b.load},
 	})
 	if err != nil {
 		return hinted{err, "if this is a container, it must be one with --privileged --cgroupns=private; else please report it"}

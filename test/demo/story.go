@@ -106,14 +106,18 @@ func (s *story) count() {
 	if s.clients == nil {
 		return
 	}
-	c := s.clients.soFar()
+	s.tells("clients", faint, "%s", counted(s.clients.soFar()))
+}
+
+// counted says what clients have seen.
+func counted(c *load.Counters) string {
 	var by []string
 	for _, v := range versions {
 		if n := c.Versions[v.name]; n > 0 {
 			by = append(by, v.name+" "+count(n))
 		}
 	}
-	s.tells("clients", faint, "answers: %s; failed: %s", strings.Join(by, ", "), count(c.Failed()))
+	return fmt.Sprintf("answers: %s; failed: %s", strings.Join(by, ", "), count(c.Failed()))
 }
 
 // tell runs the whole story and returns what came of it.
@@ -128,7 +132,7 @@ func (s *story) tell(ctx context.Context) (*result, error) {
 		return nil, err
 	}
 	var err error
-	if s.clients, err = work(ctx, s.stage); err != nil {
+	if s.clients, err = work(ctx, s.stage.outside(), s.stage.inside()); err != nil {
 		return nil, err
 	}
 	stream, err := s.second(ctx)

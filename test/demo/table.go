@@ -31,6 +31,24 @@ const (
 
 // table writes the result for people.
 func (r *result) table(w io.Writer) {
+	r.counters(w)
+	fmt.Fprintln(w)
+	for _, line := range wrap(r.own(), width) {
+		fmt.Fprintln(w, line)
+	}
+	fmt.Fprintln(w)
+	for _, t := range []struct{ name, value, about string }{
+		{"switch to v2", human(r.times.Switch), "from READY=1 until the port led to it"},
+		{"drain of v1", human(r.times.Drain), "from the switch until its last connection ended"},
+		{"switch to v4", human(r.times.SwitchToV4), "from READY=1 until the port led to it"},
+		{"switch back to v2", human(r.times.BackAfter), "from the death of v4 until the port led to v2"},
+	} {
+		fmt.Fprintf(w, "%-*s%*s   %s\n", nameColumn, t.name, numberColumn-2, t.value, t.about)
+	}
+}
+
+// counters writes what the clients saw, and what of it was lost.
+func (r *result) counters(w io.Writer) {
 	row := func(name string, cell func(load.Kind) string) {
 		fmt.Fprintf(w, "%-*s", nameColumn, name)
 		for _, k := range []load.Kind{load.Short, load.KeepAlive, load.Stream, ""} {
@@ -53,19 +71,6 @@ func (r *result) table(w io.Writer) {
 			continue
 		}
 		row("  "+c.name, func(k load.Kind) string { return count(sum(r.verdict.Lost, k, c.classes)) })
-	}
-	fmt.Fprintln(w)
-	for _, line := range wrap(r.own(), width) {
-		fmt.Fprintln(w, line)
-	}
-	fmt.Fprintln(w)
-	for _, t := range []struct{ name, value, about string }{
-		{"switch to v2", human(r.times.Switch), "from READY=1 until the port led to it"},
-		{"drain of v1", human(r.times.Drain), "from the switch until its last connection ended"},
-		{"switch to v4", human(r.times.SwitchToV4), "from READY=1 until the port led to it"},
-		{"switch back to v2", human(r.times.BackAfter), "from the death of v4 until the port led to v2"},
-	} {
-		fmt.Fprintf(w, "%-*s%*s   %s\n", nameColumn, t.name, numberColumn-2, t.value, t.about)
 	}
 }
 

@@ -40,7 +40,7 @@ func blocks(t *testing.T) []block {
 func documents(t *testing.T) []string {
 	t.Helper()
 	var all []string
-	for _, pattern := range []string{"*.md", "docs/*.md"} {
+	for _, pattern := range []string{"*.md", "docs/*.md", "examples/*.md"} {
 		files, err := filepath.Glob(filepath.Join(root, pattern))
 		if err != nil {
 			t.Fatal(err)
@@ -86,13 +86,15 @@ func TestQuotedFiles(t *testing.T) {
 // shown or shipped.
 func TestUnitsAreValid(t *testing.T) {
 	shown := blocks(t)
-	shipped, err := filepath.Glob(filepath.Join(root, "examples", "*.service"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, file := range shipped {
-		name := filepath.Join("examples", filepath.Base(file))
-		shown = append(shown, block{document: name, text: read(t, name)})
+	for _, pattern := range []string{"examples/*.service", "examples/*/*.service"} {
+		shipped, err := filepath.Glob(filepath.Join(root, pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range shipped {
+			name := strings.TrimPrefix(file, root+"/")
+			shown = append(shown, block{document: name, text: read(t, name)})
+		}
 	}
 	checked := 0
 	for _, b := range shown {

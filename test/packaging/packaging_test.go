@@ -57,12 +57,18 @@ func TestInstall(t *testing.T) {
 	dest := t.TempDir()
 	run(t, "make", "-C", root, "build", "install", "DESTDIR="+dest, "prefix=/opt/switcheroo")
 	want := map[string]fs.FileMode{
-		"opt/switcheroo/lib/systemd/system/switcherood.service":       0o644,
-		"opt/switcheroo/sbin/switcherood":                             0o755,
-		"opt/switcheroo/share/doc/switcheroo/examples/myapp@.service": 0o644,
-		"opt/switcheroo/share/man/man5/switcheroo.unit.5":             0o644,
-		"opt/switcheroo/share/man/man5/switcherood.conf.5":            0o644,
-		"opt/switcheroo/share/man/man8/switcherood.8":                 0o644,
+		"opt/switcheroo/bin/switcheroo":                         0o755,
+		"opt/switcheroo/lib/systemd/system/switcherood.service": 0o644,
+		"opt/switcheroo/sbin/switcherood":                       0o755,
+		"opt/switcheroo/share/man/man5/switcheroo.unit.5":       0o644,
+		"opt/switcheroo/share/man/man5/switcherood.conf.5":      0o644,
+		"opt/switcheroo/share/man/man8/switcherood.8":           0o644,
+	}
+	for file, mode := range files(t, root+"/examples") {
+		want["opt/switcheroo/share/doc/switcheroo/examples/"+file] = mode | 0o444
+	}
+	if len(want) < 10 {
+		t.Fatalf("no examples: %v", want)
 	}
 	if diff := cmp.Diff(want, files(t, dest)); diff != "" {
 		t.Errorf("installed (-want +got):\n%s", diff)

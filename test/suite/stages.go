@@ -85,8 +85,13 @@ func loss(ctx context.Context, r *report) error {
 func ships(pkg string) bool {
 	return !strings.Contains(pkg, "/test/") && !strings.Contains(pkg, "/bench/")
 }
-func endToEnd(pkg string) bool  { return strings.HasSuffix(pkg, "/test/e2e") }
+
 func lossBench(pkg string) bool { return strings.HasSuffix(pkg, "/bench/loss") }
+
+// endToEnd says whether a package boots hosts and puts clients on them.
+func endToEnd(pkg string) bool {
+	return slices.ContainsFunc([]string{"/test/e2e", "/test/library", "/test/run"}, func(s string) bool { return strings.HasSuffix(pkg, s) })
+}
 
 // goTest tests the packages that keep accepts, and reads go test's events into
 // r. Failed tests are in r, not in the error.

@@ -15,7 +15,7 @@ import (
 //
 // Repaired in the answer: what an Apply had left was missing or altered.
 func (t *Table) Apply(ctx context.Context, private, guarded []uint16) (nat.Change, error) {
-	want := schema().with(sorted(private), sorted(guarded))
+	want := t.schema().with(sorted(private), sorted(guarded))
 	var change nat.Change
 	err := t.exchange(ctx, func(c *conn) error {
 		if t.move(c, want) {
@@ -31,7 +31,7 @@ func (t *Table) Apply(ctx context.Context, private, guarded []uint16) (nat.Chang
 		}
 		change.Repaired = t.altered(have, want)
 		if change.Changed, err = t.write(c, have, want); err != nil {
-			return fmt.Errorf("write table inet %s: %w", Name, err)
+			return fmt.Errorf("write table inet %s: %w", t.name, err)
 		}
 		t.placed = want
 		return nil
@@ -40,7 +40,7 @@ func (t *Table) Apply(ctx context.Context, private, guarded []uint16) (nat.Chang
 		return nat.Change{}, err
 	}
 	if change.Repaired {
-		t.log.Warn("repaired the nftables table", "table", Name)
+		t.log.Warn("repaired the nftables table", "table", t.name)
 	}
 	return change, nil
 }
@@ -53,7 +53,7 @@ func (t *Table) move(c *conn, want layout) (done bool) {
 	if !t.owner || !t.placed.sameShape(want) || t.placed.samePorts(want) {
 		return false
 	}
-	b := &batch{}
+	b := &batch{name: t.name}
 	b.ports(t.placed, want)
 	if c.commit(b) != nil {
 		return false
@@ -65,6 +65,9 @@ func (t *Table) move(c *conn, want layout) (done bool) {
 // altered says whether have is not what an Apply of this process left or, if
 // there was none yet, not what one of an earlier process can have left.
 func (t *Table) altered(have found, want layout) bool {
+	if t.shared {
+		return false
+	}
 	if t.placed.chains == nil {
 		return have.exists() && len(have.chains) > 0 && !(have.sameTimeouts(want) && have.sameShape(want))
 	}
@@ -80,7 +83,7 @@ func (t *Table) write(c *conn, have found, want layout) (written bool, err error
 		if err = c.commit(b); err == nil { // so it was for the flags
 			t.flags = 0
 			t.log.Warn("this kernel has no nftables table that outlives its owner: "+
-				"another program's \"nft flush ruleset\" can break established connections", "table", Name, "needs", "Linux 6.9")
+				"another program's \"nft flush ruleset\" can break established connections", "table", t.name, "needs", "Linux 6.9")
 		}
 	}
 	if err != nil {
@@ -102,7 +105,7 @@ func (t *Table) write(c *conn, have found, want layout) (written bool, err error
 // difference is the transaction that turns have into want. What is in order is
 // left alone: connections lose their timeout policy with its object.
 func difference(have found, want layout, flags uint32) *batch {
-	b := &batch{}
+	b := &batch{name: want.table}
 	switch {
 	case !have.exists():
 		b.table(flags)

@@ -12,6 +12,7 @@ import (
 // batch is one transaction under construction. Its messages are our own, as
 // google/nftables has none that carries a table's flags.
 type batch struct {
+	name     string // of the table
 	messages []netlink.Message
 	what     []string // for each message: what it does, for an error
 	err      error    // of the last message: nothing was added after it
@@ -45,27 +46,27 @@ func (b *batch) framed() []netlink.Message {
 // table creates the table, or takes over one that nobody owns any more.
 func (b *batch) table(flags uint32) {
 	b.add("add the table", unix.NFT_MSG_NEWTABLE, netlink.Create, func(ae *netlink.AttributeEncoder) {
-		ae.String(unix.NFTA_TABLE_NAME, Name)
+		ae.String(unix.NFTA_TABLE_NAME, b.name)
 		ae.Uint32(unix.NFTA_TABLE_FLAGS, flags)
 	})
 }
 
 func (b *batch) deleteTable() {
 	b.add("delete the table", unix.NFT_MSG_DELTABLE, 0, func(ae *netlink.AttributeEncoder) {
-		ae.String(unix.NFTA_TABLE_NAME, Name)
+		ae.String(unix.NFTA_TABLE_NAME, b.name)
 	})
 }
 
 func (b *batch) timeout(t timeout) {
 	b.add("add ct timeout "+t.name, unix.NFT_MSG_NEWOBJ, netlink.Create, func(ae *netlink.AttributeEncoder) {
-		ae.String(unix.NFTA_OBJ_TABLE, Name)
+		ae.String(unix.NFTA_OBJ_TABLE, b.name)
 		t.encode(ae)
 	})
 }
 
 func (b *batch) deleteTimeout(name string) {
 	b.add("delete ct timeout "+name, unix.NFT_MSG_DELOBJ, 0, func(ae *netlink.AttributeEncoder) {
-		ae.String(unix.NFTA_OBJ_TABLE, Name)
+		ae.String(unix.NFTA_OBJ_TABLE, b.name)
 		ae.String(unix.NFTA_OBJ_NAME, name)
 		ae.Uint32(unix.NFTA_OBJ_TYPE, unix.NFT_OBJECT_CT_TIMEOUT)
 	})
@@ -73,7 +74,7 @@ func (b *batch) deleteTimeout(name string) {
 
 func (b *batch) set(s set, id uint32) {
 	b.add("add set "+s.name, unix.NFT_MSG_NEWSET, netlink.Create, func(ae *netlink.AttributeEncoder) {
-		ae.String(unix.NFTA_SET_TABLE, Name)
+		ae.String(unix.NFTA_SET_TABLE, b.name)
 		ae.String(unix.NFTA_SET_NAME, s.name)
 		ae.Uint32(unix.NFTA_SET_FLAGS, s.flags)
 		ae.Uint32(unix.NFTA_SET_KEY_TYPE, s.keyType)
@@ -85,7 +86,7 @@ func (b *batch) set(s set, id uint32) {
 
 func (b *batch) deleteSet(name string) {
 	b.add("delete set "+name, unix.NFT_MSG_DELSET, 0, func(ae *netlink.AttributeEncoder) {
-		ae.String(unix.NFTA_SET_TABLE, Name)
+		ae.String(unix.NFTA_SET_TABLE, b.name)
 		ae.String(unix.NFTA_SET_NAME, name)
 	})
 }
@@ -104,7 +105,7 @@ func (b *batch) elements(verb string, kind int, set string, ports []uint16) {
 		part := ports[:n]
 		ports = ports[n:]
 		b.add(verb+" ports of set "+set, kind, netlink.Create, func(ae *netlink.AttributeEncoder) {
-			ae.String(unix.NFTA_SET_ELEM_LIST_TABLE, Name)
+			ae.String(unix.NFTA_SET_ELEM_LIST_TABLE, b.name)
 			ae.String(unix.NFTA_SET_ELEM_LIST_SET, set)
 			ae.Nested(unix.NFTA_SET_ELEM_LIST_ELEMENTS, func(ae *netlink.AttributeEncoder) error {
 				for _, p := range part {
@@ -124,7 +125,7 @@ func (b *batch) elements(verb string, kind int, set string, ports []uint16) {
 
 func (b *batch) chain(c chain) {
 	b.add("add chain "+c.name, unix.NFT_MSG_NEWCHAIN, netlink.Create, func(ae *netlink.AttributeEncoder) {
-		ae.String(unix.NFTA_CHAIN_TABLE, Name)
+		ae.String(unix.NFTA_CHAIN_TABLE, b.name)
 		ae.String(unix.NFTA_CHAIN_NAME, c.name)
 		ae.Nested(unix.NFTA_CHAIN_HOOK, func(ae *netlink.AttributeEncoder) error {
 			ae.Uint32(unix.NFTA_HOOK_HOOKNUM, c.hook)
@@ -141,14 +142,14 @@ func (b *batch) chain(c chain) {
 
 func (b *batch) deleteChain(name string) {
 	b.add("delete chain "+name, unix.NFT_MSG_DELCHAIN, 0, func(ae *netlink.AttributeEncoder) {
-		ae.String(unix.NFTA_CHAIN_TABLE, Name)
+		ae.String(unix.NFTA_CHAIN_TABLE, b.name)
 		ae.String(unix.NFTA_CHAIN_NAME, name)
 	})
 }
 
 func (b *batch) rule(chain string, r rule) {
 	b.add("add a rule to chain "+chain, unix.NFT_MSG_NEWRULE, netlink.Create|netlink.Append, func(ae *netlink.AttributeEncoder) {
-		ae.String(unix.NFTA_RULE_TABLE, Name)
+		ae.String(unix.NFTA_RULE_TABLE, b.name)
 		ae.String(unix.NFTA_RULE_CHAIN, chain)
 		ae.Nested(unix.NFTA_RULE_EXPRESSIONS, func(ae *netlink.AttributeEncoder) error {
 			for _, e := range r.exprs {
@@ -167,7 +168,7 @@ func (b *batch) rule(chain string, r rule) {
 // flushRules empties every chain.
 func (b *batch) flushRules() {
 	b.add("flush the rules", unix.NFT_MSG_DELRULE, 0, func(ae *netlink.AttributeEncoder) {
-		ae.String(unix.NFTA_RULE_TABLE, Name)
+		ae.String(unix.NFTA_RULE_TABLE, b.name)
 	})
 }
 

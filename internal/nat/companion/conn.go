@@ -19,11 +19,12 @@ const exchangeTimeout = 5 * time.Second
 // conn is the netlink socket that owns the table: the kernel knows an owner by
 // its port id, and takes the closing of the socket for its death.
 type conn struct {
+	name string // of the table
 	nl   *netlink.Conn
 	port uint32
 }
 
-func dial() (*conn, error) {
+func dial(name string) (*conn, error) {
 	nl, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
 	if err != nil {
 		return nil, fmt.Errorf("open a netfilter netlink socket: %w", err)
@@ -33,7 +34,7 @@ func dial() (*conn, error) {
 		nl.Close()
 		return nil, fmt.Errorf("read the netlink port id: %w", err)
 	}
-	return &conn{nl: nl, port: port}, nil
+	return &conn{name: name, nl: nl, port: port}, nil
 }
 
 func portID(nl *netlink.Conn) (uint32, error) {

@@ -9,6 +9,7 @@ import (
 
 // layout is what a table holds, wanted or read: each list sorted by name.
 type layout struct {
+	table    string // its name, if wanted
 	timeouts []timeout
 	sets     []set
 	chains   []chain

@@ -35,9 +35,9 @@ func (h header) check(port uint32) error {
 		return nil
 	}
 	if pid, command := socketHolder(h.owner); pid != 0 {
-		return fmt.Errorf("table inet %s: %w: pid %d (%s); stop it first", Name, ErrOwned, pid, command)
+		return fmt.Errorf("table inet %s: %w: pid %d (%s); stop it first", h.name, ErrOwned, pid, command)
 	}
-	return fmt.Errorf("table inet %s: %w, with netlink port id %d (usually its pid); stop it first", Name, ErrOwned, h.owner)
+	return fmt.Errorf("table inet %s: %w, with netlink port id %d (usually its pid); stop it first", h.name, ErrOwned, h.owner)
 }
 
 // socketHolder finds the process that holds the netfilter netlink socket with

@@ -20,10 +20,10 @@ func (f found) exists() bool { return f.name != "" }
 // readHeader returns the zero header if there is no table.
 func (c *conn) readHeader() (header, error) {
 	answer, err := c.request(unix.NFT_MSG_GETTABLE, 0, func(ae *netlink.AttributeEncoder) {
-		ae.String(unix.NFTA_TABLE_NAME, Name)
+		ae.String(unix.NFTA_TABLE_NAME, c.name)
 	})
 	if err != nil {
-		return header{}, fmt.Errorf("read table %q: %w", Name, err)
+		return header{}, fmt.Errorf("read table %q: %w", c.name, err)
 	}
 	for _, m := range answer {
 		return decodeHeader(m)
@@ -53,7 +53,7 @@ func (c *conn) read() (found, error) {
 
 func (c *conn) readTimeouts() ([]timeout, error) {
 	answer, err := c.request(unix.NFT_MSG_GETOBJ, netlink.Dump, func(ae *netlink.AttributeEncoder) {
-		ae.String(unix.NFTA_OBJ_TABLE, Name)
+		ae.String(unix.NFTA_OBJ_TABLE, c.name)
 		ae.Uint32(unix.NFTA_OBJ_TYPE, unix.NFT_OBJECT_CT_TIMEOUT)
 	})
 	if err != nil {
@@ -75,7 +75,7 @@ func (c *conn) readTimeouts() ([]timeout, error) {
 
 func (c *conn) readSets() ([]set, error) {
 	answer, err := c.request(unix.NFT_MSG_GETSET, netlink.Dump, func(ae *netlink.AttributeEncoder) {
-		ae.String(unix.NFTA_SET_TABLE, Name)
+		ae.String(unix.NFTA_SET_TABLE, c.name)
 	})
 	if err != nil {
 		return nil, err
@@ -97,7 +97,7 @@ func (c *conn) readSets() ([]set, error) {
 
 func (c *conn) readPorts(set string) ([]uint16, error) {
 	answer, err := c.request(unix.NFT_MSG_GETSETELEM, netlink.Dump, func(ae *netlink.AttributeEncoder) {
-		ae.String(unix.NFTA_SET_ELEM_LIST_TABLE, Name)
+		ae.String(unix.NFTA_SET_ELEM_LIST_TABLE, c.name)
 		ae.String(unix.NFTA_SET_ELEM_LIST_SET, set)
 	})
 	if err != nil {
@@ -127,7 +127,7 @@ func (c *conn) readChains() ([]chain, error) {
 		if err != nil {
 			return nil, err
 		}
-		if table == Name {
+		if table == c.name {
 			chains = append(chains, ch)
 		}
 	}
@@ -138,7 +138,7 @@ func (c *conn) readChains() ([]chain, error) {
 // readRules fills in the rules of chains, in the order in which they apply.
 func (c *conn) readRules(chains []chain) error {
 	answer, err := c.request(unix.NFT_MSG_GETRULE, netlink.Dump, func(ae *netlink.AttributeEncoder) {
-		ae.String(unix.NFTA_RULE_TABLE, Name)
+		ae.String(unix.NFTA_RULE_TABLE, c.name)
 	})
 	if err != nil {
 		return fmt.Errorf("rules: %w", err)

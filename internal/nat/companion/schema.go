@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Name is the table's name; its family is inet.
+// Name is the name of the daemon's table; its family is inet.
 const Name = "switcheroo"
 
 const (
@@ -24,6 +24,7 @@ const afterDNAT = -90
 // schema is what the table holds besides its ports.
 func schema() layout {
 	return layout{
+		table: Name,
 		timeouts: []timeout{
 			{name: "redirected4", l3: unix.NFPROTO_IPV4, l4: unix.IPPROTO_TCP, seconds: redirected()},
 			{name: "redirected6", l3: unix.NFPROTO_IPV6, l4: unix.IPPROTO_TCP, seconds: redirected()},

@@ -22,7 +22,7 @@ func (t *Table) Read(ctx context.Context) (State, error) {
 		if err != nil {
 			return err
 		}
-		want := schema()
+		want := t.schema()
 		s = State{
 			Exists:  have.exists(),
 			Owned:   have.flags&flagOwner != 0,
@@ -46,10 +46,10 @@ func (t *Table) Remove(ctx context.Context) error {
 		if err := have.check(c.port); err != nil {
 			return err
 		}
-		b := &batch{}
+		b := &batch{name: t.name}
 		b.deleteTable()
 		if err := c.commit(b); err != nil {
-			return fmt.Errorf("delete table inet %s: %w", Name, err)
+			return fmt.Errorf("delete table inet %s: %w", t.name, err)
 		}
 		t.owner, t.placed = false, layout{}
 		return nil

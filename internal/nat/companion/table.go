@@ -1,6 +1,7 @@
 package companion
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +15,12 @@ import (
 // Options are what Open needs to know.
 type Options struct {
 	Log *slog.Logger // nil: discarded
+	// Name is the table's name, "" for Name. One that is Shared has no owner:
+	// several processes write to it, one after the other, by an agreement of
+	// their own, and it stays when they end. Such a table does not survive
+	// "nft flush ruleset", and its changes by others are no repairs.
+	Name   string
+	Shared bool
 
 	// refused asks for one more flag, which no kernel knows, and so gets what
 	// kernels before 6.9 answer: no owner.
@@ -24,6 +31,8 @@ type Options struct {
 // methods may be called from several goroutines.
 type Table struct {
 	log    *slog.Logger
+	name   string
+	shared bool // has no owner
 	events *events
 
 	mu     sync.Mutex
@@ -40,7 +49,10 @@ type Table struct {
 //
 // The caller closes the Table.
 func Open(ctx context.Context, o Options) (*Table, error) {
-	t := &Table{log: o.Log, flags: flagOwner | flagPersist}
+	t := &Table{log: o.Log, name: cmp.Or(o.Name, Name), shared: o.Shared, flags: flagOwner | flagPersist}
+	if t.shared {
+		t.flags = 0
+	}
 	if t.log == nil {
 		t.log = slog.New(slog.DiscardHandler)
 	}
@@ -48,7 +60,7 @@ func Open(ctx context.Context, o Options) (*Table, error) {
 		t.flags |= 1 << 31
 	}
 	var err error
-	if t.conn, err = dial(); err != nil {
+	if t.conn, err = dial(t.name); err != nil {
 		return nil, explain(err)
 	}
 	if t.events, err = subscribe(t.conn.port); err != nil {
@@ -74,13 +86,13 @@ func (t *Table) adopt(c *conn) error {
 	if h.flags != flagPersist {
 		return nil
 	}
-	b := &batch{}
+	b := &batch{name: t.name}
 	b.table(t.flags)
 	if err := c.commit(b); err != nil {
-		return fmt.Errorf("take over table inet %s: %w", Name, err)
+		return fmt.Errorf("take over table inet %s: %w", t.name, err)
 	}
 	t.owner = true
-	t.log.Info("took over the nftables table", "table", Name)
+	t.log.Info("took over the nftables table", "table", t.name)
 	return nil
 }
 
@@ -109,17 +121,24 @@ func (t *Table) Close() error {
 	return err
 }
 
+// schema is what this table holds besides its ports.
+func (t *Table) schema() layout {
+	l := schema()
+	l.table = t.name
+	return l
+}
+
 // exchange runs f with the socket's deadlines set from ctx. t.mu is held
 // meanwhile.
 func (t *Table) exchange(ctx context.Context, f func(*conn) error) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.conn == nil {
-		return fmt.Errorf("table inet %s: %w", Name, net.ErrClosed)
+		return fmt.Errorf("table inet %s: %w", t.name, net.ErrClosed)
 	}
 	release, err := t.conn.bound(ctx)
 	if err != nil {
-		return fmt.Errorf("table inet %s: %w", Name, err)
+		return fmt.Errorf("table inet %s: %w", t.name, err)
 	}
 	defer release()
 	return explain(f(t.conn))

@@ -70,3 +70,7 @@ func quote(word string) string {
 	b.WriteByte('"')
 	return b.String()
 }
+
+// Words cuts a line that iptables-save or "iptables -S" printed into words, as
+// they are to be given to iptables.
+func Words(line string) ([]string, error) { return split(line) }

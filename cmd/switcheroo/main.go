@@ -1,0 +1,145 @@
+// Switcheroo is the command line: `switcheroo run` moves a public TCP port to a
+// new version of a server without losing a connection, with neither a daemon
+// nor systemd. See docs/run.md.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+)
+
+// version is set by the build: -ldflags "-X main.version=1.2.3".
+var version = "dev"
+
+func main() {
+	switch {
+	case os.Args[0] == starter:
+		os.Exit(becomeCommand(os.Args[1:], os.Stderr))
+	case os.Getpid() == 1:
+		os.Exit(reap(os.Args[1:], os.Stderr))
+	}
+	os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// Exit statuses, documented in docs/run.md. `run` passes on that of the
+// command it ran, so its own are those that a server hardly has.
+const (
+	exitOK            = 0
+	exitError         = 1
+	exitUsage         = 2
+	exitNoService     = 4   // nothing of that name
+	exitEndedEarly    = 5   // the command ended with 0 before it was ready
+	exitNotReady      = 6   // the command was not ready in time
+	exitRolledBack    = 7   // the command ended with 0 in standby, and the one before it has the port again
+	exitCannotExecute = 126 // as for a shell
+	exitNotFound      = 127 // as for a shell
+	exitSignal        = 128 // and the number of the signal that killed the command
+)
+
+// usageError is an error in how the command was called.
+type usageError struct{ error }
+
+func (u usageError) Unwrap() error { return u.error }
+
+// hinted is an error with something to do about it.
+type hinted struct {
+	error
+	hint string
+}
+
+func (h hinted) Unwrap() error { return h.error }
+
+// Hint says what to do about the error.
+func (h hinted) Hint() string { return h.hint }
+
+// failure is an error with an exit status of its own.
+type failure struct {
+	error
+	status int
+}
+
+func (f failure) Unwrap() error { return f.error }
+
+// ended is the exit status of the command that was run, which said itself what
+// there was to say.
+type ended int
+
+func (e ended) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	cmd := root(stdout, stderr)
+	cmd.SetArgs(args)
+	err := cmd.ExecuteContext(ctx)
+	var passed ended
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &passed):
+		return int(passed)
+	}
+	return report(err, stderr)
+}
+
+// report prints what is wrong and what to do about it, and returns the exit
+// status.
+func report(err error, stderr io.Writer) int {
+	err = own(err)
+	fmt.Fprintf(stderr, "switcheroo: error: %v\n", err)
+	var h interface{ Hint() string }
+	if errors.As(err, &h) && h.Hint() != "" {
+		fmt.Fprintf(stderr, "switcheroo: hint: %s\n", h.Hint())
+	}
+	var usage usageError
+	var fail failure
+	switch {
+	case errors.As(err, &usage):
+		return exitUsage
+	case errors.As(err, &fail):
+		return fail.status
+	}
+	return exitError
+}
+
+// own returns an error of the library's without the library's name, which is
+// ours.
+func own(err error) error {
+	if inner := errors.Unwrap(err); inner != nil && err.Error() == "switcheroo: "+inner.Error() {
+		return inner
+	}
+	return err
+}
+
+func root(stdout, stderr io.Writer) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "switcheroo",
+		Short: "Move public TCP ports to new versions of servers without losing a connection",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
+			}
+			hint := `"switcheroo --help" lists them`
+			if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+				hint = fmt.Sprintf("did you mean %q?", near[0])
+			}
+			return usageError{hinted{fmt.Errorf("no verb %q", args[0]), hint}}
+		},
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	cmd.SetOut(stdout)
+	cmd.SetErr(stderr)
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usageError{hinted{err, fmt.Sprintf("see %q", cmd.CommandPath()+" --help")}}
+	})
+	cmd.SuggestionsMinimumDistance = 2
+	cmd.CompletionOptions.DisableDefaultCmd = true
+	cmd.SetHelpCommand(&cobra.Command{Hidden: true, Use: "no-help"}) // --help is enough
+	cmd.AddCommand(runVerb(), versionVerb())
+	return cmd
+}

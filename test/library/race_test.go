@@ -1,0 +1,81 @@
+package library
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/switcheroo/switcheroo/test/load"
+)
+
+// Ten at once, by both APIs, under load: one rule, one survivor, no failure.
+func TestTenAtOnce(t *testing.T) {
+	each(t, func(s *stage) {
+		first := s.deploy("v0")
+		stop := s.load(load.Config{Short: 4, KeepAlive: 4, Duration: load.MaxDuration, SourcePorts: load.PortRange{First: 20000, Last: 21999}},
+			nil, []string{server4 + ":8080", "[" + server6 + "]:8080"})
+		const n = 10
+		all := make([]*program, n)
+		for i := range all {
+			api := []string{"idiomatic", "compatible"}[i%2]
+			all[i] = s.start(s.app, "-version", fmt.Sprintf("v%d", i+1), "-api", api, "-scope", "3")
+		}
+		var ready sync.WaitGroup
+		for _, p := range all {
+			ready.Go(func() {
+				if _, found := p.within(patience, "ready"); !found {
+					s.Errorf("one is never ready: %s", p.log)
+				}
+			})
+		}
+		ready.Wait()
+		first.ends()
+		alive := func() (alive []*program) {
+			for _, p := range all {
+				if p.runs() {
+					alive = append(alive, p)
+				}
+			}
+			return alive
+		}
+		s.eventually("there is one survivor", func() bool { return len(alive()) == 1 })
+		s.lossless("ten at once", stop())
+		for _, p := range all {
+			if !p.runs() && p.err != nil {
+				s.Errorf("one ended with %v: %s", p.err, p.log)
+			}
+		}
+		s.eventually("one has rules", func() bool { return strings.Count(s.rules(), "-N SWL-") == 4 })
+		for i, p := range all {
+			if p.runs() {
+				s.answers(fmt.Sprintf("v%d", i+1), server4+":8080", "["+server6+"]:8080")
+			}
+		}
+		if n := strings.Count(s.rules(), "-j DNAT"); n != 2 {
+			s.Errorf("%d rules:\n%s", n, s.rules())
+		}
+	})
+}
+
+// No free port: the old one is untouched, and the error says what the range is.
+func TestPortsExhausted(t *testing.T) {
+	each(t, func(s *stage) {
+		v1 := s.deploy("v1", "-ports", "40400-40401", "-drain", "1h")
+		v2 := s.deploy("v2", "-ports", "40400-40401", "-standby", "1h")
+		was := s.rules()
+		for _, api := range []string{"idiomatic", "compatible"} {
+			said := s.start(s.app, "-api", api, "-ports", "40400-40401").fails()
+			if err := containsAll(said, "no free private port from 40400 to 40401"); err != nil {
+				s.Error(err)
+			}
+		}
+		if now := s.rules(); now != was {
+			s.Errorf("rules have changed:\n%s\nfrom\n%s", now, was)
+		}
+		if !v1.runs() || !v2.runs() {
+			s.Error("an older one has ended")
+		}
+		s.answers("v2")
+	})
+}
