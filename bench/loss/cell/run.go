@@ -36,7 +36,7 @@ func Run(ctx context.Context, p Plan) (*judge.Cell, error) {
 	defer r.arena.Close()
 	result, err := r.play(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("%v: %w", p, err)
+		return nil, r.explain(fmt.Errorf("%v: %w", p, err))
 	}
 	if p.Inspect != nil {
 		if err := within(ctx, startTimeout, func(ctx context.Context) error { return p.Inspect(ctx, r.arena) }); err != nil {
@@ -133,6 +133,17 @@ func (r *run) play(ctx context.Context) (*load.Result, error) {
 	}
 	r.grown = grown(before, after)
 	return &sum, nil
+}
+
+// explainTimeout bounds a look at a host where something went wrong.
+const explainTimeout = 30 * time.Second
+
+// explain adds what the servers' host looks like to an error of the contender's:
+// nothing of it is left when the arena is closed.
+func (r *run) explain(err error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), explainTimeout)
+	defer cancel()
+	return fmt.Errorf("%w\n%s", err, r.arena.Host.Diagnose(ctx))
 }
 
 // startLoad starts the clients of every service and returns when all are at
