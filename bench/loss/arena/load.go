@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"time"
 
 	"github.com/switcheroo/switcheroo/test/load"
 )
@@ -69,8 +70,18 @@ func (l *Load) Running(ctx context.Context) error {
 }
 
 // Stop tells the clients to finish the request under way, and returns what all
-// of them saw.
-func (l *Load) Stop() (*load.Result, error) { return l.collect((*load.Remote).Stop) }
+// of them saw. It is an error if some had ended before, as they do after
+// load.MaxDuration: they have not seen what came then.
+func (l *Load) Stop() (*load.Result, error) {
+	told := time.Now()
+	return l.collect(func(r *load.Remote) (*load.Result, error) {
+		result, err := r.Stop()
+		if err == nil && result.End < told.UnixNano() {
+			err = fmt.Errorf("clients had ended by themselves, %v before they were told to", told.Sub(time.Unix(0, result.End)).Round(time.Millisecond))
+		}
+		return result, err
+	})
+}
 
 // Wait returns it when the clients have ended by themselves, after Duration.
 func (l *Load) Wait() (*load.Result, error) { return l.collect((*load.Remote).Wait) }
