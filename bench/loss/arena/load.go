@@ -23,7 +23,9 @@ type Load struct {
 const (
 	firstSource = 20000
 	sources     = 1000
-	ranges      = 10 // so many services have clients at a time
+
+	// MaxServices is how many services can have clients at a time.
+	MaxServices = 10
 )
 
 // Load starts the clients of c in each of the two places, to a port of the
@@ -31,7 +33,7 @@ const (
 // families. Targets and source ports of c are filled in; a Duration that is
 // zero is the longest. When ctx ends they are killed.
 func (a *Arena) Load(ctx context.Context, c load.Config, port uint16) (*Load, error) {
-	first := firstSource + sources*((a.loads.Add(1)-1)%ranges)
+	first := firstSource + sources*((a.loads.Add(1)-1)%MaxServices)
 	c.SourcePorts = load.PortRange{First: uint16(first), Last: uint16(first + sources - 1)}
 	if c.Duration == 0 {
 		c.Duration = load.MaxDuration
