@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 
+	"github.com/switcheroo/switcheroo/bench/loss/arena"
 	"github.com/switcheroo/switcheroo/bench/loss/cell"
 	"github.com/switcheroo/switcheroo/bench/loss/contender"
 	"github.com/switcheroo/switcheroo/bench/loss/report"
@@ -36,8 +38,11 @@ func longVerb(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	if err != nil {
 		return err
 	}
-	if *services < 1 || *switches < 1 {
-		return usageError{fmt.Errorf("-services and -switches: want 1 or more")}
+	if *total < 1 || *switches < 1 {
+		return usageError{errors.New("-total and -switches: want 1 or more")}
+	}
+	if *services < 1 || *services > arena.MaxServices {
+		return usageError{fmt.Errorf("-services: want 1 to %d", arena.MaxServices)}
 	}
 	if err := os.MkdirAll(*out, 0o755); err != nil {
 		return err

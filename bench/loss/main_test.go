@@ -22,7 +22,10 @@ func TestUsage(t *testing.T) {
 		{"run extra", exitUsage, "", `unexpected argument "extra"`},
 		{"run -contenders nonsense", exitUsage, "", `no contender "nonsense": want some of switcheroo-nft`},
 		{"run -servers nonsense", exitUsage, "", `no server "nonsense": want some of quick`},
-		{"long -services 0", exitUsage, "", "1 or more"},
+		{"run -switches 0", exitUsage, "", "1 or more"},
+		{"long -services 0", exitUsage, "", "1 to 10"},
+		{"long -services 11", exitUsage, "", "1 to 10"},
+		{"long -total 0", exitUsage, "", "1 or more"},
 		{"latency -runs 0", exitUsage, "", "1 or more"},
 		{"list", exitOK, "haproxy-graceful", ""},
 	} {

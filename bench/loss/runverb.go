@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -35,6 +36,9 @@ func runVerb(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	kinds, err := pickServers(*servers)
 	if err != nil {
 		return err
+	}
+	if *switches < 1 || *speed < 0 {
+		return usageError{errors.New("-switches: want 1 or more; -speed: want 0 or more")}
 	}
 	if err := os.MkdirAll(*out, 0o755); err != nil {
 		return err

@@ -81,6 +81,20 @@ func TestArena(t *testing.T) {
 		t.Errorf("%d failures, %d requests, served by %v: %v", r.Failed(), c.Requests, c.Versions, r.Failures)
 	}
 
+	// Clients that are gone before they are told to have not seen it all.
+	l, err = a.Load(t.Context(), load.Config{Short: 1, Rate: 10, Duration: 100 * time.Millisecond, SlowConnect: -1}, 8080)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range l.places {
+		if _, err := r.Wait(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := l.Stop(); err == nil || !strings.Contains(err.Error(), "ended by themselves") {
+		t.Errorf("clients that had ended: %v", err)
+	}
+
 	before, err := a.Counters(ctx)
 	if err != nil {
 		t.Fatal(err)

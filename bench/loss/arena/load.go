@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"time"
 
 	"github.com/switcheroo/switcheroo/test/load"
 )
@@ -22,7 +23,9 @@ type Load struct {
 const (
 	firstSource = 20000
 	sources     = 1000
-	ranges      = 10 // so many services have clients at a time
+
+	// MaxServices is how many services can have clients at a time.
+	MaxServices = 10
 )
 
 // Load starts the clients of c in each of the two places, to a port of the
@@ -30,7 +33,7 @@ const (
 // families. Targets and source ports of c are filled in; a Duration that is
 // zero is the longest. When ctx ends they are killed.
 func (a *Arena) Load(ctx context.Context, c load.Config, port uint16) (*Load, error) {
-	first := firstSource + sources*((a.loads.Add(1)-1)%ranges)
+	first := firstSource + sources*((a.loads.Add(1)-1)%MaxServices)
 	c.SourcePorts = load.PortRange{First: uint16(first), Last: uint16(first + sources - 1)}
 	if c.Duration == 0 {
 		c.Duration = load.MaxDuration
@@ -69,8 +72,18 @@ func (l *Load) Running(ctx context.Context) error {
 }
 
 // Stop tells the clients to finish the request under way, and returns what all
-// of them saw.
-func (l *Load) Stop() (*load.Result, error) { return l.collect((*load.Remote).Stop) }
+// of them saw. It is an error if some had ended before, as they do after
+// load.MaxDuration: they have not seen what came then.
+func (l *Load) Stop() (*load.Result, error) {
+	told := time.Now()
+	return l.collect(func(r *load.Remote) (*load.Result, error) {
+		result, err := r.Stop()
+		if err == nil && result.End < told.UnixNano() {
+			err = fmt.Errorf("clients had ended by themselves, %v before they were told to", told.Sub(time.Unix(0, result.End)).Round(time.Millisecond))
+		}
+		return result, err
+	})
+}
 
 // Wait returns it when the clients have ended by themselves, after Duration.
 func (l *Load) Wait() (*load.Result, error) { return l.collect((*load.Remote).Wait) }
