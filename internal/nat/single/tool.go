@@ -64,6 +64,9 @@ const (
 	// killGrace is how long one may take to end after SIGTERM, which sudo
 	// passes on; SIGKILL it cannot.
 	killGrace = time.Second
+	// readGrace is how long our own reading of what it printed may go on after
+	// its end: on a busy machine that takes seconds.
+	readGrace = 15 * time.Second
 )
 
 var errNoCommand = errors.New("no command given")
@@ -83,7 +86,7 @@ func (t Tool) run(ctx context.Context, args ...string) (string, error) {
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = tee(cmd.Stdout, &stdout), tee(cmd.Stderr, &stderr)
 	if cmd.WaitDelay == 0 {
-		cmd.WaitDelay = killGrace
+		cmd.WaitDelay = readGrace
 	}
 	err := cmd.Start()
 	if err == nil {
