@@ -57,7 +57,7 @@ bench: go ## how long a switch takes, beside one bare `iptables -R`
 .PHONY: loss
 loss: go ## the test that a switch loses nothing, 100 switches a kind of server
 	test/setup
-	SWITCHEROO_SWITCHES=$(or $(SWITCHES),100) go test -count 1 -v -timeout 2h -run Loss ./test/e2e
+	SWITCHEROO_SWITCHES=$(or $(SWITCHES),100) go test -count 1 -v -timeout 2h -run Loss ./test/e2e ./test/run
 
 .PHONY: chaos
 chaos: go ## everything that can happen to a host, at random and under load (CHAOS=10m)
