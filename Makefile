@@ -23,7 +23,7 @@ examplesdir ?= $(prefix)/share/doc/switcheroo/examples
 
 .PHONY: help
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: build
 build: go ## compile bin/switcheroo and bin/switcherood
@@ -55,9 +55,18 @@ bench: go ## how long a switch takes, beside one bare `iptables -R`
 	go test -run '^$$' -bench . -timeout 30m ./test/bench
 
 .PHONY: loss
-loss: go ## the test that a switch loses nothing, 100 switches a kind of server
+loss: go ## what Switcheroo and others lose in a switch, 20 switches a cell (docs/loss.md)
 	test/setup
-	SWITCHEROO_SWITCHES=$(or $(SWITCHES),100) go test -count 1 -v -timeout 2h -run Loss ./test/e2e ./test/run
+	go run ./bench/loss run
+
+.PHONY: loss-long
+loss-long: go ## Switcheroo alone, until there are 10,000 switches under load (SWITCHES); resumes
+	test/setup
+	go run ./bench/loss long -total $(or $(SWITCHES),10000)
+
+.PHONY: loss-docs
+loss-docs: go ## put what the loss bench has written into docs/loss.md
+	go run ./bench/loss report
 
 .PHONY: chaos
 chaos: go ## everything that can happen to a host, at random and under load (CHAOS=10m)

@@ -73,7 +73,7 @@ func (c *Controller) adoptRules(name string, found []nat.Installed) {
 	cur := svc.Current
 	var to *Activation
 	had, back := false, false
-	for _, in := range found {
+	for _, in := range merged(found) {
 		if cur != nil && in.Activation == cur.ID {
 			had = true
 			continue
@@ -91,26 +91,80 @@ func (c *Controller) adoptRules(name string, found []nat.Installed) {
 	case to == nil:
 		c.Log.Warn("what the rules point at does not run any more", "service", name, "invocation", found[0].Activation)
 		return
-	case had && to.Found:
-		to.Targets = complete(to.Targets, cur.Targets)
 	}
 	c.Log.Info("taken over as found in the rules", "service", name, "unit", to.Unit)
 	// Only a switch back makes an old one current.
-	c.world.State.move(point{Service: name, To: *to, Back: back, Why: "the rules were found switched back"}, c.Now())
-}
-
-// complete returns what was found of targets with the families that are still
-// on their way: those of the activation before, which the new one would not
-// have replaced if it did not serve as much.
-func complete(found, before []nat.Target) []nat.Target {
-	for i, t := range found {
-		for _, b := range before {
-			if b.Endpoint == t.Endpoint {
-				found[i].Families |= b.Families
-			}
+	a := point{Service: name, To: *to, Back: back, Why: "the rules were found switched back"}
+	if to.Found && cur != nil {
+		a.To.complete(cur.Targets)
+		trial := c.world.State.clone()
+		trial.move(a, c.Now())
+		if trial.rules().Validate() != nil { // another service has got some of it
+			a.To = *to
 		}
 	}
-	return found
+	c.world.State.move(a, c.Now())
+}
+
+// merged returns one entry for each activation. There are two where another
+// program has taken one family out of a scope.
+func merged(found []nat.Installed) []nat.Installed {
+	var all []nat.Installed
+	for _, in := range found {
+		i := slices.IndexFunc(all, func(b nat.Installed) bool { return b.Activation == in.Activation })
+		if i < 0 {
+			in.Targets = slices.Clone(in.Targets)
+			all = append(all, in)
+			continue
+		}
+		for _, t := range in.Targets {
+			all[i].Targets = add(all[i].Targets, t)
+		}
+	}
+	return all
+}
+
+// add puts t into targets.
+func add(targets []nat.Target, t nat.Target) []nat.Target {
+	for i := range targets {
+		if targets[i].Endpoint == t.Endpoint && targets[i].Port == t.Port {
+			targets[i].Families |= t.Families
+			return targets
+		}
+	}
+	return append(targets, t)
+}
+
+// complete adds to what was found of a's rules what is still on its way, or was
+// flushed meanwhile: until its listeners have been read nobody shall be without
+// what the activation before served, which a would not have replaced if it did
+// not serve as much.
+func (a *Activation) complete(before []nat.Target) {
+	if len(a.Targets) == 0 {
+		return
+	}
+	a.Targets = slices.Clone(a.Targets)
+	port := a.Targets[0].Port // the only one, unless its unit file says more
+	for _, b := range before {
+		missing := b.Serves()
+		for _, t := range a.Targets {
+			if t.Endpoint.Port == b.Endpoint.Port && (!t.Endpoint.Addr.IsValid() || t.Endpoint.Addr == b.Endpoint.Addr) {
+				missing &^= t.Serves()
+			}
+		}
+		for _, l := range a.Instance.Listen {
+			if missing == 0 || l.Port != b.Endpoint.Port || l.Addr.IsValid() && l.Addr != b.Endpoint.Addr {
+				continue
+			}
+			if a.Instance.Ports != nil {
+				port = a.Instance.Ports[l.Name]
+			}
+			if port != 0 {
+				a.Targets = add(a.Targets, nat.Target{Endpoint: b.Endpoint, Port: port, Families: missing})
+			}
+			break
+		}
+	}
 }
 
 // found returns the activation that in points at, and whether it is an old

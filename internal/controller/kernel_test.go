@@ -22,6 +22,8 @@ type kernel struct {
 	applies  int
 	unknown  bool                // what was applied last was not in the state that had been saved
 	halves   int                 // services that have lost one family and kept the other
+	lopsided int                 // services that were left with one family
+	flushed  bool                // another program has flushed a family
 	path     map[string][]string // activations that a service has pointed at in IPv4, in order
 	between  func() error        // is called between the two commits
 }
@@ -134,6 +136,16 @@ func (d *daemon) Apply(ctx context.Context, want nat.Rules) (nat.Change, error) 
 		k.families[i] = next
 	}
 	k.guarded = want.Guarded
+	for name := range k.families[0] {
+		if _, ok := k.families[1][name]; !ok {
+			k.lopsided++
+		}
+	}
+	for name := range k.families[1] {
+		if _, ok := k.families[0][name]; !ok {
+			k.lopsided++
+		}
+	}
 	return change, nil
 }
 

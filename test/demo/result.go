@@ -37,6 +37,9 @@ func newResult(all, local *load.Result, t times, took time.Duration) *result {
 		all: all, local: local, times: t, verdict: v,
 	}
 	for _, class := range load.Classes {
+		if class == load.SlowConnect {
+			continue // see never
+		}
 		r.Lost[class], r.Own[class] = v.Lost.of("", class), v.Own.of("", class)
 	}
 	return r

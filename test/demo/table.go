@@ -21,7 +21,7 @@ var classNames = []struct {
 	{"ended early", []load.Class{load.EarlyEnd}, false},
 	{"wrong bytes", []load.Class{load.WrongBytes}, false},
 	{"SYN sent again", []load.Class{load.Retransmitted}, false},
-	{"others", []load.Class{load.Unreachable, load.Other, load.ClientError}, true},
+	{"others", []load.Class{load.SlowConnect, load.Unreachable, load.Other, load.ClientError}, true},
 }
 
 const (
@@ -51,7 +51,7 @@ func (r *result) table(w io.Writer) {
 func (r *result) counters(w io.Writer) {
 	row := func(name string, cell func(load.Kind) string) {
 		fmt.Fprintf(w, "%-*s", nameColumn, name)
-		for _, k := range append(append([]load.Kind{}, load.Kinds...), "") {
+		for _, k := range []load.Kind{load.Short, load.KeepAlive, load.Stream, ""} {
 			fmt.Fprintf(w, "%*s", numberColumn, cell(k))
 		}
 		fmt.Fprintln(w)

@@ -49,9 +49,10 @@ func TestChaos(t *testing.T) {
 			c := newChaos(setWith(t, b, chaosFiles), b, rand.New(rand.NewPCG(seed, uint64(i))))
 			end := time.Now().Add(total)
 			for n := 1; time.Now().Before(end) && !t.Failed(); n++ {
-				// A load has a longest duration, and a look at the rules now
-				// and then tells earlier what went wrong.
-				c.round(min(time.Until(end), 2*time.Minute))
+				// A load has a longest duration and details of so many
+				// failures, and a look at the rules now and then tells earlier
+				// what went wrong.
+				c.round(min(time.Until(end), time.Minute))
 			}
 			t.Logf("%s: %s", b, c.summary())
 		})
@@ -80,12 +81,13 @@ type chaos struct {
 	versions int // started so far
 	did      map[string]int
 	windows  []window
+	trace    *trace
 	seen     load.Result // of all rounds
 	excused  int
 }
 
 func newChaos(s *stage, on backend, r *rand.Rand) *chaos {
-	c := &chaos{stage: s, on: on, rand: r, did: map[string]int{}}
+	c := &chaos{stage: s, on: on, rand: r, did: map[string]int{}, trace: s.monitor()}
 	c.current(c.start1("quick"))
 	return c
 }
@@ -109,6 +111,7 @@ func (c *chaos) round(d time.Duration) {
 			if !time.Now().Before(end) {
 				break
 			}
+			c.trace.add(happened{time.Now(), "test: " + name})
 			events[name](c)
 			c.did[name]++
 			time.Sleep(time.Duration(c.rand.IntN(300)) * time.Millisecond)
@@ -172,18 +175,21 @@ func (c *chaos) rulesAreFor(unit string) {
 func (c *chaos) judge(r *load.Result) {
 	c.Helper()
 	c.seen.Merge(r)
-	lost := 0
+	var lost []load.Failure
 	for _, f := range r.Failures {
 		if f.Class == load.Refused && f.Phase == load.Connect && slices.ContainsFunc(c.windows, func(w window) bool { return w.excuses(f) }) {
 			c.excused++
 			continue
 		}
-		if lost++; lost <= 20 {
+		if lost = append(lost, f); len(lost) <= 20 {
 			c.Errorf("lost: %s", f)
 		}
 	}
-	if lost > 20 || r.LeftOut > 0 {
-		c.Errorf("%d lost, %d left out", lost, r.LeftOut)
+	if len(lost) > 20 || r.LeftOut > 0 {
+		c.Errorf("%d lost, %d left out", len(lost), r.LeftOut)
+	}
+	if len(lost) > 0 {
+		c.Logf("what happened around the first that was lost:\n%s", c.around(lost))
 	}
 }
 

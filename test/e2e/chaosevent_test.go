@@ -52,24 +52,13 @@ var events = map[string]func(*chaos){
 		rule := " PREROUTING -p tcp --dport 9 -j DNAT --to-destination :10"
 		c.retry(fmt.Sprintf("%s -w 5 -t nat -I%s && sleep 0.%d && %[1]s -w 5 -t nat -D%s", c.on, rule, c.rand.IntN(3), rule))
 	},
-	"rules flushed": func(c *chaos) {
-		w := window{v4: true}
-		var tools []string
-		switch c.rand.IntN(3) {
-		case 0:
-			w.v6 = true
-			tools = []string{string(c.on), strings.Replace(string(c.on), "ip", "ip6", 1)}
-		case 1:
-			tools = []string{string(c.on)}
-		case 2:
-			w = window{v6: true}
-			tools = []string{strings.Replace(string(c.on), "ip", "ip6", 1)}
-		}
-		line := ""
-		for _, t := range tools {
-			line += t + " -w 5 -t nat -F; "
-		}
-		c.flush(w, line, tools)
+	"rules flushed": (*chaos).flushSome,
+	// It may have switched, and not have saved that yet.
+	"the daemon killed in a deploy, and rules flushed": func(c *chaos) {
+		c.up()
+		unit := c.version(c.anyMode())
+		c.retry(fmt.Sprintf("systemctl start %s; sleep 0.%03d; systemctl kill --signal=KILL --kill-who=main switcherood || true", unit, c.rand.IntN(100)))
+		c.flushSome()
 	},
 	// Without a living owner of our table nothing would keep translation up.
 	"all of nftables flushed": func(c *chaos) {
@@ -134,6 +123,28 @@ func (c *chaos) calm() {
 func (c *chaos) up() {
 	c.Helper()
 	c.retry("systemctl is-active switcherood")
+}
+
+// flushSome flushes the rules of one family, or of both.
+func (c *chaos) flushSome() {
+	c.Helper()
+	w := window{v4: true}
+	var tools []string
+	switch c.rand.IntN(3) {
+	case 0:
+		w.v6 = true
+		tools = []string{string(c.on), strings.Replace(string(c.on), "ip", "ip6", 1)}
+	case 1:
+		tools = []string{string(c.on)}
+	case 2:
+		w = window{v6: true}
+		tools = []string{strings.Replace(string(c.on), "ip", "ip6", 1)}
+	}
+	line := ""
+	for _, t := range tools {
+		line += t + " -w 5 -t nat -F; "
+	}
+	c.flush(w, line, tools)
 }
 
 // flush flushes rules and waits until they are back.

@@ -16,35 +16,59 @@ import (
 
 var builds struct {
 	sync.Mutex
-	done map[string]func() (string, error)
+	made map[string]*program
 }
 
-// Build builds the Go program in package pkg, once a process, and returns the
-// path of the binary, which does not depend on any library unless flags (those
-// of go build) include -race. A relative package is one of the test's
-// directory.
+// program is one that Compile makes.
+type program struct {
+	sync.Mutex
+	number int
+	path   string // empty until it is made
+}
+
+// Build is Compile for tests.
 func Build(tb testing.TB, pkg string, flags ...string) string {
 	tb.Helper()
-	key := strings.Join(append(flags, pkg), " ")
-	builds.Lock()
-	if builds.done == nil {
-		builds.done = map[string]func() (string, error){}
-	}
-	f := builds.done[key]
-	if f == nil {
-		n := len(builds.done)
-		f = sync.OnceValues(func() (string, error) { return build(n, pkg, flags) })
-		builds.done[key] = f
-	}
-	builds.Unlock()
-	binary, err := f()
+	binary, err := Compile(tb.Context(), pkg, flags...)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	return binary
 }
 
-func build(n int, pkg string, flags []string) (string, error) {
+// Compile builds the Go program in package pkg, once a process, and returns the
+// path of the binary, which does not depend on any library unless flags (those
+// of go build) include -race. A relative package is one of the working
+// directory, which for a test is its own. What was built is there until Clean.
+func Compile(ctx context.Context, pkg string, flags ...string) (string, error) {
+	key := strings.Join(append(flags, pkg), " ")
+	builds.Lock()
+	if builds.made == nil {
+		builds.made = map[string]*program{}
+	}
+	p := builds.made[key]
+	if p == nil {
+		p = &program{number: len(builds.made)}
+		builds.made[key] = p
+	}
+	builds.Unlock()
+	p.Lock()
+	defer p.Unlock()
+	if p.path != "" {
+		return p.path, nil
+	}
+	var err error
+	p.path, err = build(ctx, p.number, pkg, flags)
+	return p.path, err
+}
+
+// Clean removes what Compile built, at the end of a process. What one leaves
+// behind, the next one that boots a host removes.
+func Clean() error {
+	return os.RemoveAll(filepath.Join(os.TempDir(), prefix+owner()))
+}
+
+func build(ctx context.Context, n int, pkg string, flags []string) (string, error) {
 	dir, err := processDir()
 	if err != nil {
 		return "", err
@@ -54,7 +78,7 @@ func build(n int, pkg string, flags []string) (string, error) {
 		return "", err
 	}
 	binary := filepath.Join(dir, fmt.Sprintf("bin%d", n), path.Base(filepath.ToSlash(abs)))
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
 	args := slices.Concat([]string{"build", "-o", binary}, flags, []string{pkg})
 	cmd := exec.CommandContext(ctx, "go", args...)

@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
-	"path/filepath"
 	"syscall"
 	"testing"
 
@@ -18,7 +17,7 @@ import (
 // in os.Exit(host.Main(m)). Without it the next process that boots a host does.
 func Main(m *testing.M) int {
 	code := m.Run()
-	os.RemoveAll(filepath.Join(os.TempDir(), prefix+owner()))
+	Clean()
 	return code
 }
 

@@ -5,10 +5,10 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -65,134 +65,158 @@ func rst(c *net.TCPConn) {
 	c.Close()
 }
 
+// fault is a server that does something wrong, and what a client makes of it.
+type fault struct {
+	name   string
+	config Config
+	handle func(c *net.TCPConn, in *bufio.Reader, n int)
+	want   trouble
+}
+
+type trouble struct {
+	Class   Class
+	Phase   Phase
+	Request int
+}
+
+// runEvenly is Run with pauses of the same length, so that no request is so early
+// that it crosses what a server does with an idle connection.
+func runEvenly(t *testing.T, c Config) *Result {
+	t.Helper()
+	r, err := newRun(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.between = func(*rand.Rand) time.Duration { return c.Pause }
+	return r.run(t.Context(), nil)
+}
+
+// idling is such a pause; few tests wait for its end.
+const idling = time.Second
+
+// run makes one connection, which is to fail as it should.
+func (c fault) run(t *testing.T) {
+	t.Parallel()
+	addr := answer(t, c.handle)
+	c.config.Targets, c.config.Duration, c.config.Connections = []string{addr}, 30*time.Second, 1
+	if c.want.Class == TimedOut {
+		c.config.Timeout = 150 * time.Millisecond
+	}
+	before := time.Now().UnixNano()
+	r := runEvenly(t, c.config)
+	if r.Failed() != 1 || len(r.Failures) != 1 {
+		t.Fatalf("%d failures: %v", r.Failed(), r.Failures)
+	}
+	f := r.Failures[0]
+	if diff := cmp.Diff(c.want, trouble{f.Class, f.Phase, f.Request}); diff != "" {
+		t.Errorf("%s\n%s", diff, f)
+	}
+	if f.Began < before || f.Connected < f.Began || f.Time < f.Connected || f.Time > time.Now().UnixNano() {
+		t.Errorf("it began at %d, connected at %d and was seen at %d", f.Began, f.Connected, f.Time)
+	}
+	if f.Remote != addr || !strings.HasPrefix(f.Local, "127.0.0.1:") {
+		t.Errorf("from %s to %s", f.Local, f.Remote)
+	}
+	if err := r.Valid(); err != nil {
+		t.Error(err)
+	}
+}
+
 // The client tells each way to fail from the others.
 func TestClasses(t *testing.T) {
-	short := Config{Short: 1}
-	type want struct {
-		class   Class
-		phase   Phase
-		request int
-	}
-	for _, c := range []struct {
-		name   string
-		config Config
-		handle func(c *net.TCPConn, in *bufio.Reader, n int)
-		want   want
-	}{
+	short := Config{Short: 1, SlowConnect: -1}
+	for _, c := range []fault{
 		{"reset at once", short, func(c *net.TCPConn, in *bufio.Reader, n int) {
 			in.Peek(1) // the request is sent
 			rst(c)
-		}, want{ResetBefore, Wait, 1}},
+		}, trouble{ResetBefore, Wait, 1}},
 		{"reset in the headers", short, func(c *net.TCPConn, in *bufio.Reader, n int) {
 			request(in)
 			fmt.Fprint(c, "HTTP/1.1 200 OK\r\nVer")
 			rst(c)
-		}, want{ResetAfter, Response, 1}},
+		}, trouble{ResetAfter, Response, 1}},
 		{"reset in the body", short, func(c *net.TCPConn, in *bufio.Reader, n int) {
 			request(in)
 			fmt.Fprint(c, "HTTP/1.1 200 OK\r\nVersion: v1\r\nContent-Length: 3\r\n\r\nv")
 			rst(c)
-		}, want{ResetAfter, Response, 1}},
+		}, trouble{ResetAfter, Response, 1}},
 		{"reset after the response", short, func(c *net.TCPConn, in *bufio.Reader, n int) {
 			request(in)
 			respond(c, "v1\n")
 			rst(c)
-		}, want{ResetAfter, Close, 1}},
+		}, trouble{ResetAfter, Close, 1}},
 		{"close before the response", short, func(c *net.TCPConn, in *bufio.Reader, n int) {
 			request(in)
-		}, want{EarlyEnd, Wait, 1}},
+		}, trouble{EarlyEnd, Wait, 1}},
 		{"close in the headers", short, func(c *net.TCPConn, in *bufio.Reader, n int) {
 			request(in)
 			fmt.Fprint(c, "HTTP/1.1 200 OK\r\nVer")
-		}, want{EarlyEnd, Response, 1}},
+		}, trouble{EarlyEnd, Response, 1}},
 		{"close in the body", short, func(c *net.TCPConn, in *bufio.Reader, n int) {
 			request(in)
 			fmt.Fprint(c, "HTTP/1.1 200 OK\r\nVersion: v1\r\nContent-Length: 3\r\n\r\nv")
-		}, want{EarlyEnd, Response, 1}},
+		}, trouble{EarlyEnd, Response, 1}},
 		{"no HTTP", short, func(c *net.TCPConn, in *bufio.Reader, n int) {
 			request(in)
 			fmt.Fprint(c, "hello\r\n\r\n")
 			io.Copy(io.Discard, in)
-		}, want{WrongBytes, Response, 1}},
+		}, trouble{WrongBytes, Response, 1}},
 		{"an error status", short, func(c *net.TCPConn, in *bufio.Reader, n int) {
 			request(in)
 			fmt.Fprint(c, "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n")
-		}, want{WrongBytes, Response, 1}},
+		}, trouble{WrongBytes, Response, 1}},
 		{"another body", short, func(c *net.TCPConn, in *bufio.Reader, n int) {
 			request(in)
 			respond(c, "v2\n")
-		}, want{WrongBytes, Response, 1}},
+		}, trouble{WrongBytes, Response, 1}},
 		{"more than the response", short, func(c *net.TCPConn, in *bufio.Reader, n int) {
 			request(in)
 			respond(c, "v1\n")
 			fmt.Fprint(c, "x")
-		}, want{WrongBytes, Close, 1}},
+		}, trouble{WrongBytes, Close, 1}},
 		{"no answer", short, func(c *net.TCPConn, in *bufio.Reader, n int) {
 			io.Copy(io.Discard, in)
-		}, want{TimedOut, Wait, 1}},
+		}, trouble{TimedOut, Wait, 1}},
 		{"half an answer", short, func(c *net.TCPConn, in *bufio.Reader, n int) {
 			request(in)
 			fmt.Fprint(c, "HTTP/1.1 200 OK\r\n")
 			io.Copy(io.Discard, in)
-		}, want{TimedOut, Response, 1}},
+		}, trouble{TimedOut, Response, 1}},
 		{"no close", short, func(c *net.TCPConn, in *bufio.Reader, n int) {
 			request(in)
 			respond(c, "v1\n")
 			io.Copy(io.Discard, in)
-		}, want{TimedOut, Close, 1}},
-		{"close of an idle connection", Config{KeepAlive: 1}, func(c *net.TCPConn, in *bufio.Reader, n int) {
+		}, trouble{TimedOut, Close, 1}},
+		{"close of an idle connection", Config{KeepAlive: 1, SlowConnect: -1}, func(c *net.TCPConn, in *bufio.Reader, n int) {
 			for range 3 {
 				request(in)
 				respond(c, "v1\n")
 			}
-		}, want{EarlyEnd, Wait, 4}},
-		{"stream of another length", Config{Streams: 1}, func(c *net.TCPConn, in *bufio.Reader, n int) {
+		}, trouble{EarlyEnd, Wait, 4}},
+		{"Connection: close without a close", Config{KeepAlive: 1, SlowConnect: -1}, func(c *net.TCPConn, in *bufio.Reader, n int) {
+			request(in)
+			fmt.Fprint(c, "HTTP/1.1 200 OK\r\nVersion: v1\r\nConnection: close\r\nContent-Length: 3\r\n\r\nv1\n")
+			io.Copy(io.Discard, in)
+		}, trouble{TimedOut, Close, 1}},
+		{"stream of another length", Config{Streams: 1, SlowConnect: -1}, func(c *net.TCPConn, in *bufio.Reader, n int) {
 			request(in)
 			respond(c, "short")
-		}, want{WrongBytes, Response, 1}},
-		{"stream with a byte twice", Config{Streams: 1, StreamFor: wire.Interval}, func(c *net.TCPConn, in *bufio.Reader, n int) {
+		}, trouble{WrongBytes, Response, 1}},
+		{"stream with a byte twice", Config{Streams: 1, StreamFor: wire.Interval, SlowConnect: -1}, func(c *net.TCPConn, in *bufio.Reader, n int) {
 			request(in)
 			b := make([]byte, wire.Chunk)
 			wire.Fill(b, 0)
 			copy(b[1000:], b[999:])
 			respond(c, string(b))
-		}, want{WrongBytes, Response, 1}},
-		{"stream cut off", Config{Streams: 1, StreamFor: wire.Interval}, func(c *net.TCPConn, in *bufio.Reader, n int) {
+		}, trouble{WrongBytes, Response, 1}},
+		{"stream cut off", Config{Streams: 1, StreamFor: wire.Interval, SlowConnect: -1}, func(c *net.TCPConn, in *bufio.Reader, n int) {
 			request(in)
 			b := make([]byte, 1000)
 			wire.Fill(b, 0)
 			fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nVersion: v1\r\nContent-Length: %d\r\n\r\n%s", wire.Chunk, b)
-		}, want{EarlyEnd, Response, 1}},
+		}, trouble{EarlyEnd, Response, 1}},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			addr := answer(t, c.handle)
-			c.config.Targets, c.config.Duration, c.config.Connections = []string{addr}, 30*time.Second, 1
-			if c.want.class == TimedOut {
-				c.config.Timeout = 150 * time.Millisecond
-			}
-			before := time.Now().UnixNano()
-			r, err := Run(t.Context(), c.config, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if r.Failed() != 1 || len(r.Failures) != 1 {
-				t.Fatalf("%d failures: %v", r.Failed(), r.Failures)
-			}
-			f := r.Failures[0]
-			if diff := cmp.Diff(c.want, want{f.Class, f.Phase, f.Request}, cmp.AllowUnexported(want{})); diff != "" {
-				t.Errorf("%s\n%s", diff, f)
-			}
-			if f.Began < before || f.Time < f.Began || f.Time > time.Now().UnixNano() {
-				t.Errorf("it began at %d and was seen at %d", f.Began, f.Time)
-			}
-			if f.Remote != addr || !strings.HasPrefix(f.Local, "127.0.0.1:") {
-				t.Errorf("from %s to %s", f.Local, f.Remote)
-			}
-			if err := r.Valid(); err != nil {
-				t.Error(err)
-			}
-		})
+		t.Run(c.name, c.run)
 	}
 }
 
@@ -207,7 +231,7 @@ func TestOwnResetIsNoFailure(t *testing.T) {
 			respond(c, "v1\n")
 		}
 	})
-	r, err := Run(t.Context(), Config{Targets: []string{addr}, KeepAlive: 1, Duration: time.Minute, Connections: 5}, nil)
+	r, err := Run(t.Context(), Config{Targets: []string{addr}, KeepAlive: 1, Duration: time.Minute, Connections: 5, SlowConnect: -1}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -264,7 +288,7 @@ func TestBusySourcePortIsPassedOver(t *testing.T) {
 		respond(c, "v1\n")
 	})
 	r, err := Run(t.Context(), Config{Targets: []string{addr}, Short: 1, Duration: time.Minute, Connections: 3,
-		SourcePorts: PortRange{21200, 21201}}, nil)
+		SourcePorts: PortRange{21200, 21201}, SlowConnect: -1}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -273,75 +297,15 @@ func TestBusySourcePortIsPassedOver(t *testing.T) {
 	}
 }
 
-// The wire loses, or swallows, SYNs.
-func TestSYN(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("needs root, for rules in a network namespace of its own")
-	}
-	addr := answer(t, func(c *net.TCPConn, in *bufio.Reader, n int) {
-		request(in)
-		respond(c, "v1\n")
-	})
-	_, port, _ := net.SplitHostPort(addr)
-	rule := func(verdict string) {
-		rules := "table inet lossy { chain input { type filter hook input priority 0;\n" +
-			"tcp dport " + port + " tcp flags & (syn | ack) == syn " + verdict + "\n}; }\n"
-		nft := exec.CommandContext(t.Context(), "nft", "-f", "-")
-		nft.Stdin = strings.NewReader(rules)
-		if out, err := nft.CombinedOutput(); err != nil {
-			t.Fatalf("nft: %v: %s", err, out)
-		}
-	}
-	flush := func() {
-		if out, err := exec.Command("nft", "delete", "table", "inet", "lossy").CombinedOutput(); err != nil {
-			t.Errorf("nft: %v: %s", err, out)
-		}
-	}
-	base := Config{Targets: []string{addr}, Short: 1, Duration: time.Minute, Connections: 1}
-
-	rule("numgen inc mod 2 == 0 drop") // the first, and not the second
-	r, err := Run(t.Context(), base, nil)
-	flush()
+// HTTP/2 clients close first, so their ports are not free at once.
+func TestHTTP2LeavesSourcePortsAlone(t *testing.T) {
+	r, err := Run(t.Context(), Config{Targets: []string{echoing(t)}, HTTP2: 1, Requests: 1, Duration: time.Minute, Connections: 5,
+		SourcePorts: PortRange{21300, 21300}, SlowConnect: -1}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := r.Kinds[Short]
-	if diff := cmp.Diff(map[Class]int64{Retransmitted: 1}, c.Failures); diff != "" {
-		t.Errorf("first SYN lost: %s", diff)
-	}
-	if c.Requests != 1 || c.SlowConnects != 0 || c.Connects.Max() < 500*time.Millisecond {
-		t.Errorf("first SYN lost: %d requests, %d slow connects, slowest %v", c.Requests, c.SlowConnects, c.Connects.Max())
-	}
-
-	base.Timeout = 300 * time.Millisecond
-	rule("drop")
-	r, err = Run(t.Context(), base, nil)
-	flush()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(map[Class]int64{TimedOut: 1}, r.Kinds[Short].Failures); diff != "" || r.Failures[0].Phase != Connect {
-		t.Errorf("all SYNs lost: %s %v", diff, r.Failures)
-	}
-
-	// A connect that is slow for another reason than a lost SYN.
-	base.Timeout, base.SlowConnect = 0, time.Nanosecond
-	r, err = Run(t.Context(), base, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if c := r.Kinds[Short]; c.SlowConnects != 1 || r.Failed() != 0 {
-		t.Errorf("slow connect: %d counted, failures %v", c.SlowConnects, r.Failures)
-	}
-
-	rule("reject with icmpx host-unreachable")
-	r, err = Run(t.Context(), base, nil)
-	flush()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(map[Class]int64{Unreachable: 1}, r.Kinds[Short].Failures); diff != "" {
-		t.Errorf("unreachable: %s", diff)
+	if c := r.Kinds[HTTP2]; len(c.Failures) != 0 || c.Requests != 5 || c.BusyPorts != 0 {
+		t.Errorf("%+v, %v", c, r.Failures)
 	}
 }
 

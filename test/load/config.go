@@ -3,12 +3,11 @@ package load
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -19,13 +18,24 @@ type Config struct {
 	// them in turn. A name stands for all its addresses.
 	Targets []string
 
+	// Protocol is what the clients of the next three speak; HTTP.
+	Protocol  Protocol
 	Short     int // clients with one request a connection
 	KeepAlive int // clients with Requests a connection
 	Streams   int // clients that read a stream
 
-	Requests  int           // of a keep-alive connection; 20
+	Echo      int // clients with Requests chunks a connection that come back
+	TLS       int // clients as KeepAlive, over HTTP/1.1 in TLS
+	WebSocket int // clients with Requests messages a connection that come back
+	HTTP2     int // clients with Requests a connection, some of them at once
+
+	Requests  int           // of a connection that has several; 20
 	StreamFor time.Duration // how long a stream lasts; 2s
-	Rate      int           // connections a second of all short clients together; 0: as fast as possible
+	// Pause is the mean of the pauses between the requests of a connection.
+	// They are distributed exponentially, up to ten times of it. 0: none, and
+	// such a client does not look whether its connection was closed meanwhile.
+	Pause time.Duration
+	Rate  int // connections a second of all short clients together; 0: as fast as possible
 
 	// Duration ends the run: clients then finish the request under way. It
 	// must be given, and is at most MaxDuration.
@@ -35,18 +45,36 @@ type Config struct {
 
 	// Timeout is how long a connect, or the next byte, may take; 10s.
 	Timeout time.Duration
-	// SlowConnect is from when on a connect is slow; 200ms.
+	// SlowConnect is from when on the answer to a SYN is late, which is a
+	// failure; 200ms.
+	// Negative: never.
 	SlowConnect time.Duration
-	// SourcePorts are taken in turn, by all clients; the zero value leaves
-	// them to the kernel.
+	// SourcePorts are taken in turn, by all clients but those of HTTP2, which
+	// close first, so that theirs stay in TIME_WAIT. The zero value leaves all
+	// of them to the kernel.
 	SourcePorts PortRange
+
+	// Seed is where pauses, sizes and bytes come from; a new one from the
+	// clock, which the Result has.
+	Seed uint64
+	// Samples has the Result tell how long every request took, and when.
+	Samples bool
 }
+
+// Protocol is a protocol of short, keep-alive and stream clients.
+type Protocol string
+
+const (
+	HTTP  Protocol = "http"
+	Redis Protocol = "redis"
+)
 
 // MaxDuration is the longest run.
 const MaxDuration = 10 * time.Minute
 
 // withDefaults returns c with its defaults, and whether it is one.
 func (c Config) withDefaults() (Config, error) {
+	setDefault(&c.Protocol, HTTP)
 	setDefault(&c.Requests, 20)
 	setDefault(&c.StreamFor, 2*time.Second)
 	setDefault(&c.Connections, 10_000_000)
@@ -55,13 +83,15 @@ func (c Config) withDefaults() (Config, error) {
 	switch {
 	case len(c.Targets) == 0:
 		return c, errors.New("no target")
-	case c.Short < 0 || c.KeepAlive < 0 || c.Streams < 0 || c.Rate < 0 || c.Requests < 0 || c.Connections < 0:
+	case c.Protocol != HTTP && c.Protocol != Redis:
+		return c, fmt.Errorf("no protocol %q, only %s and %s", c.Protocol, HTTP, Redis)
+	case slices.Min(c.numbers()) < 0 || c.Rate < 0 || c.Requests < 0 || c.Connections < 0:
 		return c, errors.New("a number of clients, requests or connections is negative")
 	case c.clients() == 0:
 		return c, errors.New("no clients")
 	case c.Duration <= 0 || c.Duration > MaxDuration:
 		return c, fmt.Errorf("the duration must be above 0 and at most %v, not %v", MaxDuration, c.Duration)
-	case c.Timeout < 0 || c.SlowConnect < 0 || c.StreamFor < 0 || c.StreamFor > MaxDuration:
+	case c.Timeout < 0 || c.StreamFor < 0 || c.StreamFor > MaxDuration || c.Pause < 0 || c.Pause > MaxDuration:
 		return c, fmt.Errorf("a time is negative or above %v", MaxDuration)
 	}
 	if n := c.SourcePorts.Len(); n > 0 && n < c.clients() {
@@ -77,7 +107,18 @@ func setDefault[T comparable](v *T, d T) {
 	}
 }
 
-func (c Config) clients() int { return c.Short + c.KeepAlive + c.Streams }
+// numbers are the numbers of clients of each kind.
+func (c Config) numbers() []int {
+	return []int{c.Short, c.KeepAlive, c.Streams, c.Echo, c.TLS, c.WebSocket, c.HTTP2}
+}
+
+func (c Config) clients() int {
+	sum := 0
+	for _, n := range c.numbers() {
+		sum += n
+	}
+	return sum
+}
 
 // resolve returns the addresses of c.Targets.
 func (c Config) resolve(ctx context.Context) ([]netip.AddrPort, error) {
@@ -111,53 +152,3 @@ func resolve(ctx context.Context, target string) ([]netip.AddrPort, error) {
 	}
 	return all, nil
 }
-
-// Flags adds the flags to set that Args returns.
-func (c *Config) Flags(set *flag.FlagSet) {
-	set.Func("target", "`address` to connect to, repeatable", func(s string) error {
-		c.Targets = append(c.Targets, s)
-		return nil
-	})
-	set.IntVar(&c.Short, "short", 0, "clients with one request a connection")
-	set.IntVar(&c.KeepAlive, "keepalive", 0, "clients with several requests a connection")
-	set.IntVar(&c.Streams, "streams", 0, "clients that read a stream")
-	set.IntVar(&c.Requests, "requests", 20, "requests of a keep-alive connection")
-	set.DurationVar(&c.StreamFor, "stream-for", 2*time.Second, "how long a stream lasts")
-	set.IntVar(&c.Rate, "rate", 0, "connections a second of all short clients together (0: as fast as possible)")
-	set.DurationVar(&c.Duration, "duration", 0, fmt.Sprintf("how long to run, at most %v (required)", MaxDuration))
-	set.Int64Var(&c.Connections, "connections", 10_000_000, "connections after which to end")
-	set.DurationVar(&c.Timeout, "timeout", 10*time.Second, "how long a connect, or the next byte, may take")
-	set.DurationVar(&c.SlowConnect, "slow-connect", 200*time.Millisecond, "from when on a connect is slow")
-	set.Func("source-ports", "`range` of source ports to use in turn, as in 20000-21999", func(s string) (err error) {
-		c.SourcePorts, err = ParsePortRange(s)
-		return err
-	})
-}
-
-// Args returns c as arguments for Flags.
-func (c Config) Args() []string {
-	var args []string
-	for _, t := range c.Targets {
-		args = append(args, "-target="+t)
-	}
-	add := func(name string, value any, given bool) {
-		if given {
-			args = append(args, fmt.Sprintf("-%s=%v", name, value))
-		}
-	}
-	add("short", c.Short, c.Short != 0)
-	add("keepalive", c.KeepAlive, c.KeepAlive != 0)
-	add("streams", c.Streams, c.Streams != 0)
-	add("requests", c.Requests, c.Requests != 0)
-	add("stream-for", c.StreamFor, c.StreamFor != 0)
-	add("rate", c.Rate, c.Rate != 0)
-	add("duration", c.Duration, true)
-	add("connections", c.Connections, c.Connections != 0)
-	add("timeout", c.Timeout, c.Timeout != 0)
-	add("slow-connect", c.SlowConnect, c.SlowConnect != 0)
-	add("source-ports", c.SourcePorts, c.SourcePorts.Len() > 0)
-	return args
-}
-
-// String returns c for messages.
-func (c Config) String() string { return strings.Join(c.Args(), " ") }

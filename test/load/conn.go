@@ -2,14 +2,14 @@ package load
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"net/netip"
+	"os"
+	"sync"
 	"syscall"
 	"time"
 
@@ -18,20 +18,31 @@ import (
 	"github.com/switcheroo/switcheroo/test/server/wire"
 )
 
-// errOwnReset is a connection that the server said it resets of its own will.
-var errOwnReset = errors.New("reset by the server's own will")
-
 // conn is one connection of a client.
 type conn struct {
 	net.Conn
-	in          *bufio.Reader
-	timeout     time.Duration
-	phase       Phase
-	version     string // of the last response
-	transport   error  // what the last failing read returned
-	connectTime time.Duration
-	retransmits uint8 // of the SYN
+	raw     syscall.RawConn
+	in      *bufio.Reader // where the script reads; of TLS once there is any
+	out     io.Writer     // where it writes, likewise
+	timeout time.Duration
+	patient bool // Read leaves the deadline as it is
+	phase   Phase
+	version string // of the last response
+	closing bool   // which said that the server closes, and it did, unasked
+
+	began, connected time.Time
+	retransmits      uint8         // of the SYN
+	handshake        time.Duration // from the SYN to its answer, by the kernel
+
+	// HTTP/2 reads and writes in goroutines of its own.
+	mu        sync.Mutex
+	transport error // the first error of a read or write
+	received  int64 // bytes
+	first     byte  // of them
 }
+
+// readers are for the connections to come: a client makes thousands.
+var readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, wire.Chunk) }}
 
 // dial connects to remote from the source port, or any for 0. It tries once.
 func dial(remote netip.AddrPort, port uint16, timeout time.Duration) (*conn, error) {
@@ -39,17 +50,21 @@ func dial(remote netip.AddrPort, port uint16, timeout time.Duration) (*conn, err
 	if port != 0 {
 		d.LocalAddr = &net.TCPAddr{Port: int(port)}
 	}
-	begin := time.Now()
-	nc, err := d.DialContext(context.Background(), "tcp", remote.String())
+	c := &conn{timeout: timeout, began: time.Now()}
+	var err error
+	if c.Conn, err = d.DialContext(context.Background(), "tcp", remote.String()); err != nil {
+		return nil, err
+	}
+	c.connected = time.Now()
+	if c.raw, err = c.Conn.(*net.TCPConn).SyscallConn(); err == nil {
+		c.retransmits, c.handshake, err = handshake(c.raw)
+	}
 	if err != nil {
+		c.Conn.Close()
 		return nil, err
 	}
-	c := &conn{Conn: nc, timeout: timeout, connectTime: time.Since(begin)}
-	c.in = bufio.NewReaderSize(c, wire.Chunk)
-	if c.retransmits, err = retransmits(nc.(*net.TCPConn)); err != nil {
-		nc.Close()
-		return nil, err
-	}
+	c.in, c.out = readers.Get().(*bufio.Reader), c
+	c.in.Reset(c)
 	return c, nil
 }
 
@@ -63,128 +78,202 @@ func reuseAddress(_, _ string, raw syscall.RawConn) error {
 	return errors.Join(err, failed)
 }
 
-// retransmits returns how many segments were sent again, which on a new
-// connection are SYNs.
-func retransmits(c *net.TCPConn) (uint8, error) {
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return 0, err
-	}
+// handshake returns how many segments of a new connection were sent again,
+// which are SYNs, and how long the answer to the SYN took: on a connection that
+// has sent nothing else, that is its round-trip time.
+func handshake(raw syscall.RawConn) (uint8, time.Duration, error) {
 	var info *unix.TCPInfo
 	var failed error
-	err = raw.Control(func(fd uintptr) {
+	err := raw.Control(func(fd uintptr) {
 		info, failed = unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
 	})
 	if err := errors.Join(err, failed); err != nil {
-		return 0, fmt.Errorf("read TCP_INFO: %w", err)
+		return 0, 0, fmt.Errorf("read TCP_INFO: %w", err)
 	}
-	return uint8(min(info.Total_retrans, 255)), nil
+	return uint8(min(info.Total_retrans, 255)), time.Duration(info.Rtt) * time.Microsecond, nil
+}
+
+// connectTime is how long connect took.
+func (c *conn) connectTime() time.Duration { return c.connected.Sub(c.began) }
+
+// release closes c and gives back what another connection can use. Nobody may
+// read from c.in any more.
+func (c *conn) release() {
+	c.Close()
+	c.in.Reset(nil)
+	readers.Put(c.in)
 }
 
 // Read gives each read the whole timeout, and remembers how it failed:
-// net/http hides that behind its own errors.
+// libraries hide that behind errors of their own.
 func (c *conn) Read(b []byte) (int, error) {
+	if c.patient {
+		return c.read(b)
+	}
 	if err := c.SetReadDeadline(time.Now().Add(c.timeout)); err != nil {
 		return 0, err
 	}
+	return c.read(b)
+}
+
+// read has the deadline that was set last.
+func (c *conn) read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
-	if err != nil {
-		c.transport = err
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.received == 0 && n > 0 {
+		c.first = b[0]
+	}
+	c.received += int64(n)
+	c.failed(err)
+	return n, err
+}
+
+// Write does with a write what Read does. If the connection was reset before
+// anything came, it reads what may be the reason.
+func (c *conn) Write(b []byte) (int, error) {
+	if err := c.SetWriteDeadline(time.Now().Add(c.timeout)); err != nil {
+		return 0, err
+	}
+	n, err := c.Conn.Write(b)
+	if err == nil {
+		return n, nil
+	}
+	c.mu.Lock()
+	c.failed(err)
+	c.mu.Unlock()
+	if isReset(err) && c.got() == 0 {
+		c.Read(make([]byte, 1))
 	}
 	return n, err
 }
 
-// exchange sends a request and checks the response with check, byte for byte.
-// With the last one of a connection it asks the server to close, and waits for
-// that. After an error c.phase says when it happened.
-func (c *conn) exchange(path string, last bool, check func(*http.Response) error) error {
-	c.phase, c.transport = Write, nil
-	closing := ""
-	if last {
-		closing = "Connection: close\r\n"
+func (c *conn) failed(err error) {
+	if c.transport == nil && !errors.Is(err, net.ErrClosed) { // which is our own doing
+		c.transport = err
 	}
-	if err := c.SetWriteDeadline(time.Now().Add(c.timeout)); err != nil {
+}
+
+// forget makes the next error of the transport the first one.
+func (c *conn) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.transport = nil
+}
+
+// lost returns how the transport failed, or nil.
+func (c *conn) lost() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.transport
+}
+
+// got returns how many bytes were received so far.
+func (c *conn) got() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.received
+}
+
+// cause returns what is behind err, which a script returned: what the transport
+// or the server did, without what libraries make of it.
+func (c *conn) cause(err error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var w wrong
+	switch {
+	case isEnd(err), errors.As(err, &w):
 		return err
+	// The only byte ever: none of the protocols begins so.
+	case c.received == 1 && c.first == wire.Reset && isReset(c.transport):
+		return errOwnReset
+	case c.transport != nil:
+		return c.transport
+	case classify(c.phase, err) == Other:
+		return wrong(err.Error()) // of a library that understands no word
 	}
-	if _, err := fmt.Fprintf(c.Conn, "GET %s HTTP/1.1\r\nHost: test\r\n%s\r\n", path, closing); err != nil {
+	return err
+}
+
+// send writes b and waits for the first byte of what comes back.
+func (c *conn) send(b []byte) error {
+	c.phase = Write
+	if _, err := c.out.Write(b); err != nil {
 		if first, _ := c.in.Peek(1); string(first) == string(wire.Reset) {
 			return errOwnReset
 		}
 		return err
 	}
 	c.phase = Wait
-	first, err := c.in.Peek(1)
-	if err != nil {
+	if _, err := c.in.Peek(1); err != nil {
 		return err
 	}
 	c.phase = Response
-	if first[0] == wire.Reset {
-		return errOwnReset
-	}
-	if err := c.response(check); err != nil {
-		return err
-	}
-	if !last {
-		return nil
-	}
+	return nil
+}
+
+// ended expects the server to close.
+func (c *conn) ended() error {
 	c.phase = Close
 	switch b, err := c.in.ReadByte(); {
 	case err == nil:
-		return wrong(fmt.Sprintf("after the response came %q", b))
+		return wrong(fmt.Sprintf("after the last response came %q", b))
 	case err != io.EOF:
 		return err
 	}
 	return nil
 }
 
-func (c *conn) response(check func(*http.Response) error) error {
-	r, err := http.ReadResponse(c.in, nil)
-	if err == nil {
-		c.version = r.Header.Get(wire.VersionHeader)
-		if r.StatusCode != http.StatusOK {
-			return wrong("status " + r.Status)
-		}
-		err = check(r)
+// idle waits for d, while no request is under way, or until the server does
+// something. It returns errIdleClose if that is a close, and errStopped if ctx
+// ends. With true there is something to read. Nothing is consumed.
+func (c *conn) idle(ctx context.Context, d time.Duration) (bool, error) {
+	c.phase = Idle
+	if c.in.Buffered() > 0 {
+		return true, nil
 	}
-	var w wrong
+	var n int
+	var failed error
+	look := func(fd uintptr) bool {
+		var b [1]byte
+		n, _, failed = unix.Recvfrom(int(fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+		return failed != unix.EAGAIN
+	}
+	err := c.until(ctx, d, func() error { return c.raw.Read(look) })
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		// This goroutine may have been late.
+		err = c.raw.Control(func(fd uintptr) { look(fd) })
+	}
 	switch {
-	case err == nil, errors.As(err, &w):
-		return err
-	case c.transport != nil:
-		return c.transport
-	default:
-		return wrong(err.Error())
+	case err != nil:
+		return false, err
+	case failed == unix.EAGAIN:
+		if ctx.Err() != nil {
+			return false, errStopped
+		}
+		return false, nil
+	case failed != nil:
+		return false, failed
+	case n == 0:
+		return false, errIdleClose
 	}
+	return true, nil
 }
 
-// checkVersion expects the body of /version to be the version of the header.
-func checkVersion(r *http.Response) error {
-	body, err := io.ReadAll(io.LimitReader(r.Body, 4096))
-	if err != nil {
+// until runs read, which is to fail with os.ErrDeadlineExceeded after d, or
+// when ctx ends.
+func (c *conn) until(ctx context.Context, d time.Duration, read func() error) error {
+	if err := c.SetReadDeadline(time.Now().Add(d)); err != nil {
 		return err
 	}
-	if want := r.Header.Get(wire.VersionHeader) + "\n"; want == "\n" || string(body) != want {
-		return wrong(fmt.Sprintf("the body is %q, the version %q", body, want))
+	woken := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(woken)
+		c.SetReadDeadline(time.Unix(1, 0))
+	})
+	err := read()
+	if !stop() {
+		<-woken // so that it is not the last to set the deadline
 	}
-	return nil
-}
-
-// checkStream expects the body to be the stream that lasts d.
-func checkStream(d time.Duration) func(*http.Response) error {
-	length := wire.StreamLength(d)
-	return func(r *http.Response) error {
-		if r.ContentLength != length {
-			return wrong(fmt.Sprintf("the stream has %d bytes, not %d", r.ContentLength, length))
-		}
-		got, want := make([]byte, wire.Chunk), make([]byte, wire.Chunk)
-		for offset := int64(0); offset < length; offset += wire.Chunk {
-			if _, err := io.ReadFull(r.Body, got); err != nil {
-				return err
-			}
-			if wire.Fill(want, offset); !bytes.Equal(got, want) {
-				return wrong(fmt.Sprintf("the stream differs in the %d bytes from %d on", len(got), offset))
-			}
-		}
-		return nil
-	}
+	return err
 }

@@ -17,14 +17,18 @@ const (
 	Refused     Class = "refused"
 	TimedOut    Class = "timed-out"
 	ResetBefore Class = "reset-before-byte" // before the first byte of a response
-	ResetAfter  Class = "reset-after-byte"  // in it, or after it instead of a close
+	ResetAfter  Class = "reset-after-byte"  // in it, or after it: instead of a close, or while idle
 	EarlyEnd    Class = "early-end"         // closed before, or in, a response
 	WrongBytes  Class = "wrong-bytes"       // not what the server was asked for
 	// Retransmitted is a connection whose SYN had been sent again when connect
 	// returned (tcpi_total_retrans). It may be perfect otherwise.
 	Retransmitted Class = "syn-retransmitted"
-	Unreachable   Class = "unreachable"
-	Other         Class = "other"
+	// SlowConnect is a connection whose SYN was answered later than
+	// Config.SlowConnect, by the kernel's own clock, with no retransmission to
+	// explain it. It may be perfect otherwise.
+	SlowConnect Class = "slow-connect"
+	Unreachable Class = "unreachable"
+	Other       Class = "other"
 	// ClientError is an error of the client's own machine, such as no free
 	// source port. It says nothing about the server, and makes a run invalid.
 	ClientError Class = "client"
@@ -33,31 +37,34 @@ const (
 )
 
 // Classes are all classes that a run counts, in the order of the table.
-var Classes = []Class{Refused, TimedOut, ResetBefore, ResetAfter, EarlyEnd, WrongBytes, Retransmitted, Unreachable, Other, ClientError}
+var Classes = []Class{Refused, TimedOut, ResetBefore, ResetAfter, EarlyEnd, WrongBytes, Retransmitted, SlowConnect, Unreachable, Other, ClientError}
 
 // Phase is how far a connection had come.
 type Phase string
 
 const (
-	Connect  Phase = "connect"
-	Write    Phase = "write"    // the request
-	Wait     Phase = "wait"     // for the first byte
-	Response Phase = "response" // the rest of it
-	Close    Phase = "close"    // for the server to close, as it was asked to
+	Connect   Phase = "connect"
+	Handshake Phase = "handshake" // of TLS
+	Write     Phase = "write"     // the request
+	Wait      Phase = "wait"      // for the first byte
+	Response  Phase = "response"  // the rest of it
+	Idle      Phase = "idle"      // between requests
+	Close     Phase = "close"     // for the server to close, as it was asked to
 )
 
 // Failure is one thing that went wrong.
 type Failure struct {
-	Time    int64  `json:"time"`  // when it was seen, ns since 1970
-	Began   int64  `json:"began"` // when connect was called, likewise
-	Kind    Kind   `json:"kind"`
-	Class   Class  `json:"class"`
-	Phase   Phase  `json:"phase"`
-	Local   string `json:"local"` // ":20001" if it never connected
-	Remote  string `json:"remote"`
-	Request int    `json:"request"`           // of the connection, from 1 on; 0 in connect
-	Version string `json:"version,omitempty"` // of its last response
-	Message string `json:"error"`
+	Time      int64  `json:"time"`                // when it was seen, ns since 1970
+	Began     int64  `json:"began"`               // when connect was called, likewise
+	Connected int64  `json:"connected,omitempty"` // when connect returned, likewise; 0 if it failed
+	Kind      Kind   `json:"kind"`
+	Class     Class  `json:"class"`
+	Phase     Phase  `json:"phase"`
+	Local     string `json:"local"` // ":20001" if it never connected
+	Remote    string `json:"remote"`
+	Request   int    `json:"request"`           // of the connection, from 1 on; 0 before; the last one if idle
+	Version   string `json:"version,omitempty"` // of its last response
+	Message   string `json:"error"`
 }
 
 func (f Failure) String() string {
@@ -71,8 +78,7 @@ type wrong string
 
 func (w wrong) Error() string { return string(w) }
 
-// classify names the class of err, in phase. Before the first byte there is
-// Connect, Write or Wait.
+// classify names the class of err, in phase.
 func classify(phase Phase, err error) Class {
 	var w wrong
 	switch {
@@ -83,8 +89,9 @@ func classify(phase Phase, err error) Class {
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, syscall.ETIMEDOUT), isTimeout(err):
 		return TimedOut
 	// A write, or a read, after the reset was told once.
-	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
-		if phase == Response || phase == Close {
+	case isReset(err):
+		switch phase {
+		case Response, Idle, Close:
 			return ResetAfter
 		}
 		return ResetBefore
@@ -96,6 +103,10 @@ func classify(phase Phase, err error) Class {
 		return ClientError
 	}
 	return Other
+}
+
+func isReset(err error) bool {
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
 func isTimeout(err error) bool {

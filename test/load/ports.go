@@ -52,8 +52,4 @@ func (p ports) take() uint16 {
 	return <-p.free // there are more ports than clients
 }
 
-func (p ports) put(port uint16) {
-	if port != 0 {
-		p.free <- port
-	}
-}
+func (p ports) put(port uint16) { p.free <- port }

@@ -25,7 +25,8 @@ func TestRemote(t *testing.T) {
 		t.Fatal(err)
 	}
 	client := network.StartClient(t, "10.9.0.2/24", "fd00:9::2/64")
-	config := Config{Short: 2, KeepAlive: 2, Streams: 1, Duration: time.Minute, SourcePorts: PortRange{20000, 20499}}
+	config := Config{Short: 2, KeepAlive: 2, Streams: 1, Duration: time.Minute, SourcePorts: PortRange{20000, 20499},
+		Echo: 1, TLS: 1, WebSocket: 1, HTTP2: 1, Pause: 5 * time.Millisecond, SlowConnect: -1, Samples: true}
 
 	config.Targets = []string{"10.9.0.1:8080", "[fd00:9::1]:8080"}
 	outside, err := Start(t.Context(), client, swload, config, nil)
@@ -52,6 +53,9 @@ func TestRemote(t *testing.T) {
 			t.Errorf("v4 answered %d times", n)
 		}
 		sum.Merge(result)
+	}
+	if total := sum.Total(); int64(sum.Samples.Len()) != total.Requests || sum.Seed == 0 {
+		t.Errorf("%d samples of %d requests, seed %d", sum.Samples.Len(), total.Requests, sum.Seed)
 	}
 	sum.Table(t.Output())
 	if err := sum.Valid(); err != nil || sum.Failed() > 0 {

@@ -14,10 +14,14 @@ const (
 	Short     Kind = "short"
 	KeepAlive Kind = "keep-alive"
 	Stream    Kind = "stream"
+	Echo      Kind = "echo"
+	TLS       Kind = "tls"
+	WebSocket Kind = "websocket"
+	HTTP2     Kind = "http2"
 )
 
 // Kinds are all kinds, in the order of the table.
-var Kinds = []Kind{Short, KeepAlive, Stream}
+var Kinds = []Kind{Short, KeepAlive, Stream, Echo, TLS, WebSocket, HTTP2}
 
 // Counters are what the clients of one kind saw.
 type Counters struct {
@@ -26,7 +30,8 @@ type Counters struct {
 	Failures     map[Class]int64  `json:"failures,omitempty"`
 	Versions     map[string]int64 `json:"versions,omitempty"`      // that gave these answers
 	ServerResets int64            `json:"server_resets,omitempty"` // by the server's own will; no failures
-	SlowConnects int64            `json:"slow_connects,omitempty"` // without a retransmission; no failures
+	Stalled      int64            `json:"stalled,omitempty"`       // connects that were slow because the clients stood still; no failures
+	IdleCloses   int64            `json:"idle_closes,omitempty"`   // by the server, with no request under way; no failures
 	BusyPorts    int64            `json:"busy_ports,omitempty"`    // source ports passed over; no failures
 	Connects     Histogram        `json:"connects"`                // how long connect took
 	Answers      Histogram        `json:"answers"`                 // how long requests took
@@ -37,7 +42,8 @@ func (c *Counters) Merge(o *Counters) {
 	c.Connections += o.Connections
 	c.Requests += o.Requests
 	c.ServerResets += o.ServerResets
-	c.SlowConnects += o.SlowConnects
+	c.Stalled += o.Stalled
+	c.IdleCloses += o.IdleCloses
 	c.BusyPorts += o.BusyPorts
 	for class, n := range o.Failures {
 		c.count(class, n)
@@ -81,6 +87,12 @@ type Result struct {
 	Kinds    map[Kind]*Counters `json:"kinds"`
 	Failures []Failure          `json:"failures,omitempty"` // by time
 	LeftOut  int64              `json:"failures_left_out,omitempty"`
+	Seed     uint64             `json:"seed,omitempty"` // of the run, or of the first that has one
+	Samples  Samples            `json:"samples,omitzero"`
+	// Stalls are when the clients themselves stood still, by time: the machine
+	// gave them no time, and how long a connect took then says nothing about
+	// the servers.
+	Stalls []Stall `json:"stalls,omitempty"`
 }
 
 // maxDetails bounds Result.Failures; all are counted.
@@ -140,6 +152,11 @@ func (r *Result) Merge(o *Result) {
 		r.Kinds[kind].Merge(c)
 	}
 	r.LeftOut += o.LeftOut
+	if r.Seed == 0 {
+		r.Seed = o.Seed
+	}
+	r.Samples.Merge(o.Samples)
+	r.Stalls = mergeStalls(r.Stalls, o.Stalls)
 	r.Failures = append(r.Failures, o.Failures...)
 	slices.SortStableFunc(r.Failures, func(a, b Failure) int { return int(min(max(a.Time-b.Time, -1), 1)) })
 	if extra := len(r.Failures) - maxDetails; extra > 0 {

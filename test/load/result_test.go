@@ -14,15 +14,15 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func sample() *Result {
-	short := &Counters{Connections: 10, Requests: 7, SlowConnects: 1, ServerResets: 1, BusyPorts: 2,
+func example() *Result {
+	short := &Counters{Connections: 10, Requests: 7, IdleCloses: 1, ServerResets: 1, BusyPorts: 2,
 		Failures: map[Class]int64{Refused: 2}, Versions: map[string]int64{"v1": 3, "v2": 4}}
 	for _, d := range []time.Duration{time.Millisecond, 3 * time.Millisecond, 300 * time.Millisecond} {
 		short.Connects.Add(d)
 		short.Answers.Add(2 * d)
 	}
 	return &Result{
-		Start: 1e9, End: 3e9, Kinds: map[Kind]*Counters{Short: short},
+		Start: 1e9, End: 3e9, Stalls: []Stall{{From: 1e9, To: 25e8}}, Kinds: map[Kind]*Counters{Short: short},
 		Failures: []Failure{
 			{Time: 2e9, Began: 2e9 - 5, Kind: Short, Class: Refused, Phase: Connect, Local: ":7", Remote: "[::1]:8", Message: "refused"},
 			{Time: 2e9 + 1, Kind: Short, Class: Refused},
@@ -32,11 +32,11 @@ func sample() *Result {
 
 func TestMerge(t *testing.T) {
 	sum := &Result{}
-	sum.Merge(sample())
-	if diff := cmp.Diff(toJSON(t, sample()), toJSON(t, sum)); diff != "" {
+	sum.Merge(example())
+	if diff := cmp.Diff(toJSON(t, example()), toJSON(t, sum)); diff != "" {
 		t.Errorf("nothing and one: %s", diff)
 	}
-	other := sample()
+	other := example()
 	other.Start, other.End = 5e8, 9e9
 	other.Kinds[Stream] = other.Kinds[Short]
 	sum.Merge(other)
@@ -45,14 +45,14 @@ func TestMerge(t *testing.T) {
 	}
 	total := sum.Total()
 	if total.Connections != 30 || total.Requests != 21 || total.Failures[Refused] != 6 || total.Versions["v2"] != 12 ||
-		total.SlowConnects != 3 || total.ServerResets != 3 || total.BusyPorts != 6 || sum.Failed() != 6 {
+		total.IdleCloses != 3 || total.ServerResets != 3 || total.BusyPorts != 6 || sum.Failed() != 6 {
 		t.Errorf("%+v", total)
 	}
-	if got := sample(); cmp.Diff(toJSON(t, got), toJSON(t, other)) == "" {
+	if got := example(); cmp.Diff(toJSON(t, got), toJSON(t, other)) == "" {
 		t.Error("the samples share their counters")
 	}
 	many := &Result{Failures: make([]Failure, maxDetails)}
-	many.Merge(sample())
+	many.Merge(example())
 	if len(many.Failures) != maxDetails || many.LeftOut != 2 {
 		t.Errorf("%d failures, %d left out", len(many.Failures), many.LeftOut)
 	}
@@ -69,7 +69,7 @@ func toJSON(t *testing.T, v any) string {
 
 func TestEvents(t *testing.T) {
 	var b bytes.Buffer
-	for _, e := range []Event{{Progress: &Result{Start: 1}}, {Progress: &Result{Start: 2}}, {Result: sample()}} {
+	for _, e := range []Event{{Progress: &Result{Start: 1}}, {Progress: &Result{Start: 2}}, {Result: example()}} {
 		if err := e.Encode(&b); err != nil {
 			t.Fatal(err)
 		}
@@ -79,7 +79,7 @@ func TestEvents(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(toJSON(t, sample()), toJSON(t, got)); diff != "" || !slices.Equal(seen, []int64{1, 2}) {
+	if diff := cmp.Diff(toJSON(t, example()), toJSON(t, got)); diff != "" || !slices.Equal(seen, []int64{1, 2}) {
 		t.Errorf("progress %v, result %s", seen, diff)
 	}
 	if got.Kinds[Short].Connects.Max() != 300*time.Millisecond {
@@ -100,7 +100,7 @@ func TestEvents(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	var b bytes.Buffer
 	Event{Progress: &Result{Start: 1}}.Encode(&b)
-	Event{Result: sample()}.Encode(&b)
+	Event{Result: example()}.Encode(&b)
 	f.Add(b.Bytes())
 	f.Add([]byte(`{"result":{"kinds":{"short":null},"failures":[{}]}}`))
 	f.Add([]byte(`{"result":{"kinds":{"short":{"connects":{"max_ns":-1,"buckets":{"-9":-9,"999999":9}}}}}}`))
@@ -129,14 +129,14 @@ func FuzzDecode(f *testing.F) {
 
 func TestTable(t *testing.T) {
 	var b strings.Builder
-	if err := sample().Table(&b); err != nil {
+	if err := example().Table(&b); err != nil {
 		t.Fatal(err)
 	}
 	want := `
-  clients  connections  requests  refused  timed out  reset before byte  reset after byte  early end  wrong bytes  syn retransmitted  slow connects  server's own resets  connect p50      p99      max
-    short           10         7        2          0                  0                 0          0            0                  0              1                    1        3.1ms  300.0ms  300.0ms
-      all           10         7        2          0                  0                 0          0            0                  0              1                    1        3.1ms  300.0ms  300.0ms
-served by: v1 3, v2 4; in 2s
+  clients  connections  requests  refused  timed out  reset before byte  reset after byte  early end  wrong bytes  syn retransmitted  slow connect  idle closes  server's own resets  connect p50      p99      max
+    short           10         7        2          0                  0                 0          0            0                  0             0            1                    1        3.1ms  300.0ms  300.0ms
+      all           10         7        2          0                  0                 0          0            0                  0             0            1                    1        3.1ms  300.0ms  300.0ms
+served by: v1 3, v2 4; in 2s; the clients themselves stood still for up to 1.5s
 `
 	if diff := cmp.Diff(want, "\n"+b.String()); diff != "" {
 		t.Error(diff)
@@ -173,9 +173,10 @@ func TestHistogram(t *testing.T) {
 // What swload is told in a guest is what the test asked for.
 func TestArgs(t *testing.T) {
 	want := Config{
-		Targets: []string{"10.9.0.1:80", "[fd00:9::1]:80"}, Short: 1, KeepAlive: 2, Streams: 3, Requests: 4,
+		Targets: []string{"10.9.0.1:80", "[fd00:9::1]:80"}, Protocol: Redis, Short: 1, KeepAlive: 2, Streams: 3, Requests: 4,
 		StreamFor: 5 * time.Second, Rate: 6, Duration: 7 * time.Second, Connections: 8, Timeout: 9 * time.Second,
-		SlowConnect: 10 * time.Second, SourcePorts: PortRange{11, 12},
+		SlowConnect: -10 * time.Second, SourcePorts: PortRange{11, 12}, Echo: 13, TLS: 14, WebSocket: 15, HTTP2: 16,
+		Pause: 17 * time.Second, Seed: 1<<63 + 18, Samples: true,
 	}
 	parse := func(args []string) Config {
 		var c Config

@@ -2,11 +2,8 @@ package load
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"net/http"
+	"math/rand/v2"
 	"net/netip"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,9 +20,11 @@ type run struct {
 	next    atomic.Int64 // remote
 	left    atomic.Int64 // connections
 	ports   ports
-	tokens  chan struct{} // for a short connection each; nil: no need
+	tokens  chan struct{}                  // for a short connection each; nil: no need
+	between func(*rand.Rand) time.Duration // how long the next pause is
 	begin   time.Time
 	clients []*client
+	stalls  stalls
 }
 
 // Run makes the load that c says, until ctx ends, c.Duration is over or
@@ -33,34 +32,41 @@ type run struct {
 // second, progress (if not nil) gets what was seen so far, without the details
 // of failures. An error means that nothing was run.
 func Run(ctx context.Context, c Config, progress func(*Result)) (*Result, error) {
+	r, err := newRun(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	return r.run(ctx, progress), nil
+}
+
+func newRun(ctx context.Context, c Config) (*run, error) {
 	c, err := c.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	r := &run{Config: c, ports: newPorts(c.SourcePorts), begin: time.Now()}
-	if r.remotes, err = c.resolve(ctx); err != nil {
-		return nil, err
+	if c.Seed == 0 {
+		c.Seed = uint64(time.Now().UnixNano())
 	}
-	r.left.Store(c.Connections)
-	ctx, cancel := context.WithTimeout(ctx, c.Duration)
+	r := &run{Config: c, ports: newPorts(c.SourcePorts)}
+	r.between = func(rng *rand.Rand) time.Duration {
+		return time.Duration(min(rng.ExpFloat64(), 10) * float64(c.Pause))
+	}
+	r.remotes, err = c.resolve(ctx)
+	return r, err
+}
+
+func (r *run) run(ctx context.Context, progress func(*Result)) *Result {
+	r.begin = time.Now()
+	r.left.Store(r.Connections)
+	ctx, cancel := context.WithTimeout(ctx, r.Duration)
 	defer cancel()
-	if c.Rate > 0 {
+	if r.Rate > 0 {
 		r.tokens = make(chan struct{})
 	}
 	var clients, helpers sync.WaitGroup
-	for _, k := range []struct {
-		kind     Kind
-		n        int
-		requests int
-		path     string
-		check    func(*http.Response) error
-	}{
-		{Short, c.Short, 1, "/version", checkVersion},
-		{KeepAlive, c.KeepAlive, c.Requests, "/version", checkVersion},
-		{Stream, c.Streams, 1, "/stream?seconds=" + strconv.FormatFloat(c.StreamFor.Seconds(), 'f', -1, 64), checkStream(c.StreamFor)},
-	} {
+	for _, k := range r.scripts() {
 		for range k.n {
-			cl := &client{run: r, kind: k.kind, requests: k.requests, path: k.path, check: k.check}
+			cl := &client{run: r, number: uint64(len(r.clients)), kind: k.kind, script: k.script}
 			r.clients = append(r.clients, cl)
 			clients.Go(func() { cl.work(ctx) })
 		}
@@ -68,6 +74,7 @@ func Run(ctx context.Context, c Config, progress func(*Result)) (*Result, error)
 	if r.tokens != nil {
 		helpers.Go(func() { r.meter(ctx) })
 	}
+	helpers.Go(func() { r.stalls.watch(ctx) })
 	done := make(chan struct{})
 	if progress != nil {
 		helpers.Go(func() { r.report(done, progress) })
@@ -76,7 +83,7 @@ func Run(ctx context.Context, c Config, progress func(*Result)) (*Result, error)
 	close(done)
 	cancel()
 	helpers.Wait()
-	return r.result(true), nil
+	return r.result(true)
 }
 
 // meter hands out Rate tokens a second; what nobody took for a second is lost.
@@ -117,149 +124,12 @@ func (r *run) report(done <-chan struct{}, progress func(*Result)) {
 
 // result returns what all clients saw so far.
 func (r *run) result(details bool) *Result {
-	all := &Result{Start: r.begin.UnixNano(), End: time.Now().UnixNano()}
+	all := &Result{Start: r.begin.UnixNano(), End: time.Now().UnixNano(), Seed: r.Seed, Stalls: r.stalls.all()}
 	for _, c := range r.clients {
 		all.Merge(c.seen(details))
 	}
-	return all
-}
-
-// client makes one connection after the other.
-type client struct {
-	*run
-	kind     Kind
-	requests int
-	path     string
-	check    func(*http.Response) error
-
-	mu       sync.Mutex
-	counters Counters
-	failures []Failure
-	leftOut  int64
-}
-
-func (c *client) seen(details bool) *Result {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	own := &Counters{}
-	own.Merge(&c.counters)
-	r := &Result{Kinds: map[Kind]*Counters{c.kind: own}}
 	if details {
-		r.Failures, r.LeftOut = c.failures, c.leftOut
+		all.excuse(r.SlowConnect)
 	}
-	return r
-}
-
-func (c *client) work(ctx context.Context) {
-	for ctx.Err() == nil {
-		if c.kind == Short && c.tokens != nil {
-			select {
-			case <-c.tokens:
-			case <-ctx.Done():
-				return
-			}
-		}
-		if c.left.Add(-1) < 0 {
-			return
-		}
-		if c.connection(ctx) {
-			continue
-		}
-		wait := time.NewTimer(pause)
-		select {
-		case <-wait.C:
-		case <-ctx.Done():
-			wait.Stop()
-		}
-	}
-}
-
-// connection makes one connection with its requests, and says whether nothing
-// failed. When ctx ends it finishes the request under way.
-func (c *client) connection(ctx context.Context) bool {
-	remote := c.remotes[int(c.next.Add(1)-1)%len(c.remotes)]
-	began := time.Now()
-	f := Failure{Began: began.UnixNano(), Kind: c.kind, Phase: Connect, Remote: remote.String()}
-	conn, port, err := c.dial(remote)
-	// Once it is closed: a port is for one connection at a time.
-	defer c.ports.put(port)
-	c.mu.Lock()
-	c.counters.Connections++
-	c.mu.Unlock()
-	if err != nil {
-		f.Local = fmt.Sprintf(":%d", port)
-		c.fail(f, classify(Connect, err), err)
-		return false
-	}
-	defer conn.Close()
-	f.Local = conn.LocalAddr().String()
-	c.connected(conn, f)
-	for n := 1; n <= c.requests; n++ {
-		if n > 1 && ctx.Err() != nil {
-			return true
-		}
-		begin := time.Now()
-		err := conn.exchange(c.path, n == c.requests, c.check)
-		if errors.Is(err, errOwnReset) {
-			c.mu.Lock()
-			c.counters.ServerResets++
-			c.mu.Unlock()
-			return true
-		}
-		if err != nil {
-			f.Phase, f.Request, f.Version = conn.phase, n, conn.version
-			c.fail(f, classify(conn.phase, err), err)
-			return false
-		}
-		c.mu.Lock()
-		c.counters.Requests++
-		c.counters.served(conn.version, 1)
-		c.counters.Answers.Add(time.Since(begin))
-		c.mu.Unlock()
-	}
-	return true
-}
-
-// maxBusy is how many source ports in a row may be in use by others.
-const maxBusy = 64
-
-// dial connects from the next source port. One that is in use sends nothing,
-// so to take another is no retry.
-func (c *client) dial(remote netip.AddrPort) (*conn, uint16, error) {
-	for busy := 0; ; busy++ {
-		port := c.ports.take()
-		conn, err := dial(remote, port, c.Timeout)
-		if port == 0 || err == nil || !isPortBusy(err) || busy == maxBusy {
-			return conn, port, err
-		}
-		c.ports.put(port)
-		c.mu.Lock()
-		c.counters.BusyPorts++
-		c.mu.Unlock()
-	}
-}
-
-// connected judges how the connection came about.
-func (c *client) connected(conn *conn, f Failure) {
-	c.mu.Lock()
-	c.counters.Connects.Add(conn.connectTime)
-	if conn.connectTime > c.SlowConnect && conn.retransmits == 0 {
-		c.counters.SlowConnects++
-	}
-	c.mu.Unlock()
-	if conn.retransmits > 0 {
-		c.fail(f, Retransmitted, fmt.Errorf("%d retransmissions, connected after %v", conn.retransmits, conn.connectTime))
-	}
-}
-
-func (c *client) fail(f Failure, class Class, err error) {
-	f.Time, f.Class, f.Message = time.Now().UnixNano(), class, err.Error()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.counters.count(class, 1)
-	if len(c.failures) == maxDetails {
-		c.leftOut++
-		return
-	}
-	c.failures = append(c.failures, f)
+	return all
 }

@@ -50,13 +50,20 @@ func TestServers(t *testing.T) {
 		t.Run(mode, func(t *testing.T) {
 			port := server(t, "-mode", mode, "-version", "v3")
 			ticks := 0
-			r, err := Run(t.Context(), Config{
+			config := Config{
 				Targets: []string{"127.0.0.1:" + port, "[::1]:" + port, "localhost:" + port},
 				Short:   4, KeepAlive: 4, Streams: 2, StreamFor: 300 * time.Millisecond,
-				Duration: 1200 * time.Millisecond,
-				// Each comes back several times.
-				SourcePorts: PortRange{22000, 22099},
-			}, func(*Result) { ticks++ })
+				Echo: 1, TLS: 1, WebSocket: 1, HTTP2: 1, Requests: 10,
+				Duration: 1500 * time.Millisecond, SlowConnect: -1, Samples: true,
+				// Most come back several times.
+				SourcePorts: PortRange{22000, 22499},
+			}
+			kinds := Kinds
+			if mode == "resetting" { // it spares all but HTTP/1.1 without TLS
+				config.Echo, config.TLS, config.HTTP2 = 0, 0, 0
+				kinds = []Kind{Short, KeepAlive, Stream, WebSocket}
+			}
+			r, err := Run(t.Context(), config, func(*Result) { ticks++ })
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -68,7 +75,7 @@ func TestServers(t *testing.T) {
 				t.Error(f)
 			}
 			total := r.Total()
-			for _, k := range Kinds {
+			for _, k := range kinds {
 				if r.Kinds[k].Requests == 0 {
 					t.Errorf("no %s request was answered", k)
 				}
@@ -76,12 +83,15 @@ func TestServers(t *testing.T) {
 			if total.Versions["v3"] != total.Requests || len(total.Versions) != 1 {
 				t.Errorf("%d requests, served by %v", total.Requests, total.Versions)
 			}
+			if n := int64(r.Samples.Len()); n != total.Requests {
+				t.Errorf("%d samples of %d requests", n, total.Requests)
+			}
 			if ticks == 0 {
 				t.Error("no report of progress")
 			}
 			switch mode {
 			case "slow-accept":
-				if limit := int64(r.Duration()/(50*time.Millisecond)) + 2 + 10; total.Connections > limit {
+				if limit := int64(r.Duration()/(50*time.Millisecond)) + 2 + 14; total.Connections > limit {
 					t.Errorf("%d connections, at most %d can have been accepted or be waiting", total.Connections, limit)
 				}
 			case "resetting":
@@ -124,7 +134,7 @@ func TestStop(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(300*time.Millisecond, cancel)
 	begin := time.Now()
-	r, err := Run(ctx, Config{Targets: []string{"127.0.0.1:" + port}, Short: 2, KeepAlive: 4, Streams: 2, StreamFor: time.Second, Duration: time.Minute}, nil)
+	r, err := Run(ctx, Config{Targets: []string{"127.0.0.1:" + port}, Short: 2, KeepAlive: 4, Streams: 2, StreamFor: time.Second, Duration: time.Minute, SlowConnect: -1}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +169,10 @@ func TestConfig(t *testing.T) {
 		"no duration":    {func(c *Config) { c.Duration = 0 }, "duration"},
 		"long duration":  {func(c *Config) { c.Duration = MaxDuration + 1 }, "duration"},
 		"negative":       {func(c *Config) { c.KeepAlive = -1 }, "negative"},
+		"negative echo":  {func(c *Config) { c.Echo = -1 }, "negative"},
 		"negative time":  {func(c *Config) { c.Timeout = -1 }, "negative"},
+		"negative pause": {func(c *Config) { c.Pause = -1 }, "negative"},
+		"a protocol":     {func(c *Config) { c.Protocol = "gopher" }, "gopher"},
 		"too few ports":  {func(c *Config) { c.Short, c.SourcePorts = 3, PortRange{1000, 1001} }, "too few"},
 		"unknown target": {func(c *Config) { c.Targets = []string{"127.0.0.1:http"} }, "invalid syntax"},
 	} {

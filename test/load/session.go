@@ -37,7 +37,7 @@ func (s *Session) Local() string { return s.conn.LocalAddr().String() }
 func (s *Session) Request(last bool) (string, error) {
 	s.request++
 	if err := s.conn.exchange("/version", last, checkVersion); err != nil {
-		return "", s.failure(s.conn.phase, err)
+		return "", s.failure(s.conn.phase, s.conn.cause(err))
 	}
 	return s.conn.version, nil
 }
@@ -57,6 +57,7 @@ func (s *Session) failure(phase Phase, err error) error {
 		f.Class = OwnReset
 	}
 	if s.conn != nil {
+		f.Connected = s.conn.connected.UnixNano()
 		f.Local, f.Version = s.Local(), s.conn.version
 	}
 	f.Message = err.Error()

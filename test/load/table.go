@@ -22,13 +22,13 @@ func (r *Result) Table(w io.Writer) error {
 	for _, c := range classes {
 		fmt.Fprint(t, strings.ReplaceAll(string(c), "-", " "), "\t")
 	}
-	fmt.Fprintln(t, "slow connects\tserver's own resets\tconnect p50\tp99\tmax\t")
+	fmt.Fprintln(t, "idle closes\tserver's own resets\tconnect p50\tp99\tmax\t")
 	row := func(name string, c *Counters) {
 		fmt.Fprintf(t, "%s\t%d\t%d\t", name, c.Connections, c.Requests)
 		for _, class := range classes {
 			fmt.Fprintf(t, "%d\t", c.Failures[class])
 		}
-		fmt.Fprintf(t, "%d\t%d\t%s\t%s\t%s\t\n", c.SlowConnects, c.ServerResets,
+		fmt.Fprintf(t, "%d\t%d\t%s\t%s\t%s\t\n", c.IdleCloses, c.ServerResets,
 			ms(c.Connects.Quantile(.5)), ms(c.Connects.Quantile(.99)), ms(c.Connects.Max()))
 	}
 	for _, k := range Kinds {
@@ -44,7 +44,7 @@ func (r *Result) Table(w io.Writer) error {
 	for _, v := range slices.Sorted(maps.Keys(total.Versions)) {
 		served = append(served, fmt.Sprintf("%s %d", v, total.Versions[v]))
 	}
-	_, err := fmt.Fprintf(w, "served by: %s; in %v\n", strings.Join(served, ", "), r.Duration().Round(time.Millisecond))
+	_, err := fmt.Fprintf(w, "served by: %s; in %v%s\n", strings.Join(served, ", "), r.Duration().Round(time.Millisecond), r.note())
 	return err
 }
 

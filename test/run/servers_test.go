@@ -87,7 +87,7 @@ func TestExamplesStandalone(t *testing.T) {
 }
 
 // Loss: one version after the other, nginx and node in turns, under a load that
-// keeps both cores busy. SWITCHEROO_SWITCHES says how many; see make loss.
+// keeps both cores busy. SWITCHEROO_SWITCHES says how many.
 func TestLoss(t *testing.T) {
 	t.Parallel()
 	switches := 4

@@ -2,14 +2,12 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/switcheroo/switcheroo/test/server/wire"
@@ -18,28 +16,31 @@ import (
 // server answers on any number of listeners.
 type server struct {
 	mode     mode
+	version  string
 	started  time.Time
 	wellFor  time.Duration // before it is unhealthy
 	http     http.Server
-	serving  sync.WaitGroup
+	front    front
 	hijacked sync.WaitGroup // connections that http.Server.Shutdown does not know
-	accepted atomic.Int64
 	idle     []net.Listener // kept open, never accepted from
 }
 
 type connKey struct{}
 
-func newServer(m mode, version string) *server {
-	s := &server{mode: m, started: time.Now()}
+func newServer(m mode, version string) (*server, error) {
+	s := &server{mode: m, version: version, started: time.Now()}
 	routes := http.NewServeMux()
-	routes.HandleFunc("GET /version", func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, version) })
+	routes.HandleFunc("GET /version", s.answer)
 	routes.HandleFunc("GET /healthz", s.health)
 	routes.HandleFunc("GET /stream", s.stream)
-	routes.HandleFunc("GET /echo", s.echo)
+	routes.HandleFunc("GET /echo", s.upgrade)
+	routes.HandleFunc("GET /ws", s.websocket)
 	s.http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if c, ok := r.Context().Value(connKey{}).(doomedConn); ok {
+		c := r.Context().Value(connKey{}).(*conn)
+		s.front.asked(c)
+		if c.doomed && r.ProtoMajor == 1 && r.TLS == nil {
 			if _, _, err := http.NewResponseController(w).Hijack(); err == nil {
-				reset(c.Conn)
+				reset(c)
 			}
 			return
 		}
@@ -47,20 +48,49 @@ func newServer(m mode, version string) *server {
 		routes.ServeHTTP(w, r)
 	})
 	s.http.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
-		return context.WithValue(ctx, connKey{}, c)
+		return context.WithValue(ctx, connKey{}, plain(c))
 	}
-	return s
+	s.http.Protocols = new(http.Protocols)
+	s.http.Protocols.SetHTTP1(true)
+	s.http.Protocols.SetHTTP2(true)
+	s.http.Protocols.SetUnencryptedHTTP2(true)
+	config, err := selfSigned()
+	if err != nil {
+		return nil, err
+	}
+	s.front.open(s, config)
+	return s, nil
 }
 
-func (s *server) serve(l net.Listener) { s.serving.Go(func() { s.http.Serve(l) }) }
-
-// shutdown stops accepting and waits for the requests under way; systemd's
+// shutdown stops accepting and waits for what is under way, which includes
+// connections that have been accepted and are about to ask; systemd's
 // TimeoutStopSec= has the last word.
 func (s *server) shutdown() error {
+	s.front.close()
+	if s.mode.textbook {
+		return s.textbookShutdown()
+	}
+	s.http.SetKeepAlivesEnabled(false)
+	s.front.await()
 	err := s.http.Shutdown(context.Background())
-	s.serving.Wait()
 	s.hijacked.Wait()
 	return err
+}
+
+// textbookShutdown lets http.Server do what it can in five seconds. It knows
+// of no WebSockets and echoes.
+func (s *server) textbookShutdown() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	return s.http.Shutdown(ctx)
+}
+
+// answer gives the version.
+func (s *server) answer(w http.ResponseWriter, r *http.Request) {
+	if s.mode.textbook {
+		time.Sleep(20*time.Millisecond + rand.N(30*time.Millisecond))
+	}
+	fmt.Fprintln(w, s.version)
 }
 
 func (s *server) health(w http.ResponseWriter, r *http.Request) {
@@ -97,28 +127,4 @@ func (s *server) stream(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-}
-
-// echo makes the connection a raw TCP echo, until the client closes it.
-func (s *server) echo(w http.ResponseWriter, r *http.Request) {
-	s.hijacked.Add(1)
-	defer s.hijacked.Done()
-	w.Header().Set("Connection", "Upgrade")
-	w.Header().Set("Upgrade", "echo")
-	w.WriteHeader(http.StatusSwitchingProtocols)
-	c, buffered, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		return
-	}
-	defer c.Close()
-	if err := buffered.Flush(); err != nil {
-		return
-	}
-	io.Copy(c, buffered)
-}
-
-// reset says that it does so of its own will, and resets the connection.
-func reset(c net.Conn) error {
-	_, err := c.Write([]byte{wire.Reset})
-	return errors.Join(err, c.(*net.TCPConn).SetLinger(0), c.Close())
 }

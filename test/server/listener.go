@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
+	"os"
+	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -25,93 +27,99 @@ func (s *server) listen(o options, stdout io.Writer) error {
 	if o.mode.twoListeners {
 		addrs = append(addrs, "[::]:0")
 	}
+	var all []net.Listener
 	for _, addr := range addrs {
-		l, err := listen(addr)
+		ls, err := open(addr, o.reusePort)
 		if err != nil {
 			return err
 		}
+		all = append(all, ls...)
+	}
+	for _, l := range all {
+		n := backlog
+		if o.mode.overload {
+			n = shortBacklog
+		}
+		if err := setBacklog(l, n); err != nil {
+			return err
+		}
 		fmt.Fprintf(stdout, "listening on %s\n", l.Addr())
-		if o.mode.neverAccepts {
+		switch {
+		case o.mode.neverAccepts:
 			s.idle = append(s.idle, l)
 			continue
+		case o.mode.slowAccept:
+			l = newPaced(l, ticks(50*time.Millisecond))
+		case o.mode.overload:
+			l = newPaced(l, untilOpen)
 		}
-		if o.mode.slowAccept {
-			l = &slowListener{Listener: l, next: time.NewTicker(50 * time.Millisecond), closed: make(chan struct{})}
-		}
-		if o.mode.resets {
-			l = &resettingListener{Listener: l, count: &s.accepted}
-		}
-		s.serve(l)
+		s.front.serve(l)
 	}
 	return nil
 }
 
-func listen(addr string) (net.Listener, error) {
+// open returns the listeners that addr stands for.
+func open(addr string, reusePort bool) ([]net.Listener, error) {
+	if addr == "fd" {
+		return passed()
+	}
 	network := "tcp"
 	for _, n := range []string{"tcp4", "tcp6"} {
 		if rest, ok := strings.CutPrefix(addr, n+":"); ok {
 			network, addr = n, rest
 		}
 	}
-	l, err := new(net.ListenConfig).Listen(context.Background(), network, addr)
+	var config net.ListenConfig
+	if reusePort {
+		config.Control = func(_, _ string, raw syscall.RawConn) error {
+			return control(raw, func(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) })
+		}
+	}
+	l, err := config.Listen(context.Background(), network, addr)
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
-	// Go takes its backlog from /proc, which a sandboxed unit may not see.
-	raw, err := l.(*net.TCPListener).SyscallConn()
+	return []net.Listener{l}, nil
+}
+
+// passed returns the listening sockets that systemd passed (sd_listen_fds(3)).
+func passed() ([]net.Listener, error) {
+	n, err := strconv.Atoi(os.Getenv("LISTEN_FDS"))
+	if err != nil || n < 1 || os.Getenv("LISTEN_PID") != strconv.Itoa(os.Getpid()) {
+		return nil, fmt.Errorf("listen: systemd passed no socket: LISTEN_FDS=%q, LISTEN_PID=%q", os.Getenv("LISTEN_FDS"), os.Getenv("LISTEN_PID"))
+	}
+	var all []net.Listener
+	for fd := 3; fd < 3+n; fd++ {
+		f := os.NewFile(uintptr(fd), fmt.Sprintf("LISTEN_FD_%d", fd))
+		l, err := net.FileListener(f)
+		f.Close() // it was copied
+		if err != nil {
+			return nil, fmt.Errorf("listen on descriptor %d: %w", fd, err)
+		}
+		all = append(all, l)
+	}
+	return all, nil
+}
+
+// setBacklog sets the length of l's accept queue. Go takes its own from /proc,
+// which a sandboxed unit may not see, and systemd from the socket unit.
+func setBacklog(l net.Listener, n int) error {
+	tcp, ok := l.(*net.TCPListener)
+	if !ok {
+		return fmt.Errorf("%s is no TCP listener", l.Addr())
+	}
+	raw, err := tcp.SyscallConn()
 	if err != nil {
-		return nil, err
+		return err
 	}
+	if err := control(raw, func(fd int) error { return unix.Listen(fd, n) }); err != nil {
+		return fmt.Errorf("set the backlog of %s: %w", l.Addr(), err)
+	}
+	return nil
+}
+
+func control(raw syscall.RawConn, f func(fd int) error) error {
 	var failed error
-	if err := raw.Control(func(fd uintptr) { failed = unix.Listen(int(fd), backlog) }); err != nil {
-		return nil, err
-	}
-	if failed != nil {
-		return nil, fmt.Errorf("set the backlog of %s: %w", l.Addr(), failed)
-	}
-	return l, nil
+	err := raw.Control(func(fd uintptr) { failed = f(int(fd)) })
+	return errors.Join(err, failed)
 }
-
-// slowListener lets time pass between accepts, so that under load its accept
-// queue is never empty.
-type slowListener struct {
-	net.Listener
-	next   *time.Ticker
-	once   sync.Once
-	closed chan struct{}
-}
-
-func (l *slowListener) Accept() (net.Conn, error) {
-	select {
-	case <-l.next.C:
-	case <-l.closed:
-	}
-	return l.Listener.Accept()
-}
-
-func (l *slowListener) Close() error {
-	l.once.Do(func() { close(l.closed) })
-	return l.Listener.Close()
-}
-
-// doomed is how many connections there are to one that gets reset.
-const doomed = 50
-
-// resettingListener marks every fiftieth connection for a reset at its first
-// request. (One at once could overtake the client's connect(2), which then
-// fails without a chance to read why.)
-type resettingListener struct {
-	net.Listener
-	count *atomic.Int64
-}
-
-func (l *resettingListener) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if err == nil && l.count.Add(1)%doomed == 0 {
-		c = doomedConn{c}
-	}
-	return c, err
-}
-
-// doomedConn is a connection to reset at its first request.
-type doomedConn struct{ net.Conn }

@@ -1,12 +1,15 @@
-// Command server is the server under test: plain HTTP/1.1, in one of several
-// modes, most of them with a fault.
+// Command server is the server under test, in one of several modes, most of
+// them with a fault.
 //
 //	server -mode quick -version v2 -listen '[::]:0' -ready-after 100ms
 //
-// It answers /version, /healthz, /stream?seconds=2 (a checkable pattern at a
-// steady rate, see package wire) and /echo (the connection becomes a raw echo);
-// each response has its version in a header. Listeners are printed on stdout,
-// one a line. READY=1 goes to $NOTIFY_SOCKET.
+// Each of its ports speaks HTTP/1.1, HTTP/2 with prior knowledge, both of them
+// in TLS, and a raw echo (package wire): the first bytes of a connection tell
+// which. Over HTTP it answers /version, /healthz, /stream?seconds=2 (a checkable
+// pattern at a steady rate), /ws (a WebSocket that echoes messages) and /echo
+// (the connection becomes a raw echo); each response has its version in a
+// header. Listeners are printed on stdout, one a line. READY=1 goes to
+// $NOTIFY_SOCKET.
 package main
 
 import (
@@ -20,6 +23,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/switcheroo/switcheroo/test/pulse"
 )
 
 func main() {
@@ -35,6 +40,7 @@ func main() {
 type options struct {
 	mode       mode
 	listen     addresses
+	reusePort  bool
 	version    string
 	readyAfter time.Duration
 	dieAfter   time.Duration // from READY=1; 0: never
@@ -54,7 +60,8 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags := flag.NewFlagSet("server", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.StringVar(&name, "mode", name, "one of: "+strings.Join(modeNames(), ", "))
-	flags.Var(&o.listen, "listen", "`address` to listen on, repeatable; tcp4: or tcp6: before it keeps to one family (default [::]:0, both)")
+	flags.Var(&o.listen, "listen", "`address` to listen on, repeatable; tcp4: or tcp6: before it keeps to one family; fd: what systemd passed (default [::]:0, both families)")
+	flags.BoolVar(&o.reusePort, "reuseport", false, "let others listen on the same port (SO_REUSEPORT)")
 	flags.StringVar(&o.version, "version", "v1", "version to answer with")
 	flags.DurationVar(&o.readyAfter, "ready-after", 0, "how long to wait, listening, before READY=1")
 	flags.DurationVar(&o.dieAfter, "die-after", 0, "exit with status 1, at once, this long after READY=1")
@@ -87,7 +94,11 @@ func run(args []string, stdout, stderr io.Writer) error {
 	}
 	term, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	s := newServer(o.mode, o.version)
+	go pulse.Watch(term, time.Second, func(d time.Duration) { fmt.Fprintln(stderr, "stood still for", d) })
+	s, err := newServer(o.mode, o.version)
+	if err != nil {
+		return err
+	}
 	s.wellFor = o.wellFor
 	if err := s.listen(o, stdout); err != nil {
 		return err

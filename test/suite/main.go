@@ -1,5 +1,5 @@
 // Command suite is what `make test` runs: lint, the unit tests under -race,
-// every fuzz target, and the end-to-end tests, one stage after the other so
+// every fuzz target, the end-to-end tests and the loss bench, one stage after the other so
 // that those that measure time have the machine to themselves. A failed stage
 // does not stop the next. The last line it prints is
 //

@@ -23,6 +23,7 @@ var stages = []stage{
 	{"fuzz", "every fuzz target, " + fuzzTime() + " each", fuzz},
 	{"support", "packaging, documents, linters, and the tests' own tools", support},
 	{"e2e", "real systemd, real kernel rules, real clients", e2e},
+	{"loss", "switches of every kind of server under load, with each backend", loss},
 }
 
 func stageNames() []string {
@@ -70,14 +71,22 @@ func unit(ctx context.Context, r *report) error {
 }
 
 func support(ctx context.Context, r *report) error {
-	return goTest(ctx, r, func(p string) bool { return !ships(p) && !endToEnd(p) }, "-count=1", "-timeout=5m")
+	return goTest(ctx, r, func(p string) bool { return !ships(p) && !endToEnd(p) && !lossBench(p) }, "-count=1", "-timeout=5m")
 }
 
 func e2e(ctx context.Context, r *report) error {
 	return goTest(ctx, r, endToEnd, "-count=1", "-timeout=10m")
 }
 
-func ships(pkg string) bool { return !strings.Contains(pkg, "/test/") }
+func loss(ctx context.Context, r *report) error {
+	return goTest(ctx, r, lossBench, "-count=1", "-timeout=15m")
+}
+
+func ships(pkg string) bool {
+	return !strings.Contains(pkg, "/test/") && !strings.Contains(pkg, "/bench/")
+}
+
+func lossBench(pkg string) bool { return strings.HasSuffix(pkg, "/bench/loss") }
 
 // endToEnd says whether a package boots hosts and puts clients on them.
 func endToEnd(pkg string) bool {
@@ -102,7 +111,7 @@ func goTest(ctx context.Context, r *report, keep func(string) bool, flags ...str
 		return fmt.Errorf("start go test: %w", err)
 	}
 	ran, failed := r.total(), r.failed
-	readErr := r.read(events, endToEnd)
+	readErr := r.read(events, func(p string) bool { return endToEnd(p) || lossBench(p) })
 	waitErr := cmd.Wait()
 	switch {
 	case readErr != nil:

@@ -23,6 +23,7 @@ const quiet = 20 * time.Millisecond
 type events struct {
 	nl     *netlink.Conn
 	port   uint32 // of the socket that writes our table
+	pids   bool   // the kernel's process numbers are those that we see
 	closed atomic.Bool
 }
 
@@ -40,7 +41,7 @@ func subscribe(port uint32) (*events, error) {
 		nl.Close()
 		return nil, fmt.Errorf("subscribe to nftables events: %w", err)
 	}
-	return &events{nl: nl, port: port}, nil
+	return &events{nl: nl, port: port, pids: inInitialPIDs()}, nil
 }
 
 // Watch calls changed when another program's transaction has touched our table,
@@ -92,7 +93,7 @@ func (e *events) watch(ctx context.Context, changed func()) error {
 		for _, m := range messages {
 			switch ev := decodeEvent(m); {
 			case ev.end:
-				pending = pending || touched && !ownThread(ev.pid) && !ownChild(ev.pid)
+				pending = pending || touched && !e.own(ev.pid)
 				touched = false
 			case ev.relevant && ev.port != e.port:
 				touched = true
@@ -103,6 +104,21 @@ func (e *events) watch(ctx context.Context, changed func()) error {
 			changed()
 		}
 	}
+}
+
+// own says whether a transaction that another socket committed is ours. Where
+// we cannot tell it is not: a needless look is better than none.
+func (e *events) own(pid uint32) bool {
+	return e.pids && (ownThread(pid) || ownChild(pid))
+}
+
+// inInitialPIDs: a transaction names its thread by the number that it has in
+// the initial pid namespace. In a container that may be the number of a thread
+// or child of ours, and another program's flush would pass for our own.
+func inInitialPIDs() bool {
+	const initial = "pid:[4026531836]" // PROC_PID_INIT_INO
+	ns, err := os.Readlink("/proc/self/ns/pid")
+	return err == nil && ns == initial
 }
 
 // ownThread: the kernel names the thread, and another backend in this process

@@ -118,6 +118,17 @@ func TestWatchIgnoresOwnChildren(t *testing.T) {
 	}
 }
 
+// TestWatchInAContainer: the number of our own child may be that of another
+// program outside, so nothing passes for ours.
+func TestWatchInAContainer(t *testing.T) {
+	n := newNamespace(t)
+	table := n.open(t, Options{})
+	table.events.pids = false
+	w := watch(t, table)
+	ownerProcess(t, n)
+	eventually(t, "no call", w.called(1))
+}
+
 // TestWatchSeesWhatCameBefore: between Open and Watch nothing is missed, not
 // even when the events were too many for the socket.
 func TestWatchSeesWhatCameBefore(t *testing.T) {

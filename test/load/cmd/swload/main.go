@@ -1,13 +1,16 @@
 // Command swload runs the clients of package load.
 //
 //	swload run -target 10.9.0.1:80 -short 16 -keepalive 16 -streams 4 -duration 30s
+//	swload run -target 10.9.0.1:80 -echo 4 -tls 4 -websocket 4 -http2 4 -pause 50ms -samples -duration 30s
+//	swload run -target 10.9.0.1:6379 -protocol redis -short 16 -rate 200 -duration 30s
 //	swload once 10.9.0.1:80
 //	swload hold 10.9.0.1:80
 //
-// run prints JSON, one event a line, the result last; SIGTERM and SIGINT end
-// it early, after the requests under way. once sends one request and prints
-// the version that answered. hold keeps one connection: it prints its own
-// address, then a version for each line that it reads.
+// run prints JSON, one event a line, the result last; with -samples that has
+// the latency of every request in it. SIGTERM and SIGINT end it early, after
+// the requests under way. once sends one request and prints the version that
+// answered. hold keeps one connection: it prints its own address, then a
+// version for each line that it reads.
 //
 // Exit status: 0 if nothing failed, 1 if something did, 2 for wrong usage, 3
 // if the clients themselves could not work.

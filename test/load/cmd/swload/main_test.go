@@ -57,10 +57,11 @@ func TestExitStatus(t *testing.T) {
 		{"run -target " + good + " -short 1", exitUsage, "duration"},
 		{"run -target " + good + " -short 1 -duration 1s extra", exitUsage, "extra"},
 		{"run -source-ports 5", exitUsage, "no range"},
+		{"run -target " + good + " -short 1 -duration 1s -protocol gopher", exitUsage, "gopher"},
 		{"once " + good, 0, ""},
 		{"once " + gone, exitFailed, "refused"},
 		{"hold " + gone, exitFailed, "refused"},
-		{"run -target " + good + " -short 1 -duration 1m -connections 5", 0, ""},
+		{"run -target " + good + " -short 1 -duration 1m -connections 5 -slow-connect -1ns", 0, ""},
 		{"run -target " + gone + " -short 1 -duration 1m -connections 2", exitFailed, "2 connections failed"},
 		{"run -target " + good + " -short 1 -duration 1m -connections 1 -source-ports " + onlyPort(t), exitInvalid, "themselves"},
 	} {
@@ -86,7 +87,8 @@ func onlyPort(t *testing.T) string {
 func TestRunPrintsEvents(t *testing.T) {
 	var stdout, stderr bytes.Buffer
 	addr := answering(t, "v1")
-	args := []string{"run", "-progress", "-table", "-target", addr, "-short=1", "-keepalive=1", "-rate=50", "-duration=1100ms"}
+	args := []string{"run", "-progress", "-table", "-target", addr, "-short=1", "-keepalive=1", "-rate=50", "-duration=1100ms",
+		"-pause=5ms", "-seed=7", "-samples", "-slow-connect=-1ns"}
 	if status := run(t.Context(), args, nil, &stdout, &stderr); status != 0 {
 		t.Fatalf("exit status %d: %s", status, &stderr)
 	}
@@ -97,6 +99,9 @@ func TestRunPrintsEvents(t *testing.T) {
 	}
 	if r.Total().Versions["v1"] == 0 || len(r.Kinds) != 2 {
 		t.Errorf("the result is %+v", r.Total())
+	}
+	if r.Seed != 7 || int64(r.Samples.Len()) != r.Total().Requests {
+		t.Errorf("seed %d, %d samples of %d requests", r.Seed, r.Samples.Len(), r.Total().Requests)
 	}
 	for _, want := range []string{"connections", "keep-alive", "served by: v1"} {
 		if !strings.Contains(stderr.String(), want) {
@@ -152,7 +157,7 @@ func TestHoldEndsWithItsContext(t *testing.T) {
 }
 
 func TestSIGTERMEndsARun(t *testing.T) {
-	cmd := exec.CommandContext(t.Context(), host.Build(t, "."), "run", "-progress", "-target", answering(t, "v1"), "-keepalive=2", "-duration=10m")
+	cmd := exec.CommandContext(t.Context(), host.Build(t, "."), "run", "-progress", "-target", answering(t, "v1"), "-keepalive=2", "-pause=5ms", "-duration=10m", "-slow-connect=-1ns")
 	out, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)

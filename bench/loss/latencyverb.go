@@ -1,0 +1,61 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"github.com/switcheroo/switcheroo/bench/loss/cell"
+	"github.com/switcheroo/switcheroo/bench/loss/server"
+)
+
+// latencyVerb compares requests around a switch with quiet times, several
+// times over.
+func latencyVerb(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	flags := flag.NewFlagSet("loss latency", flag.ContinueOnError)
+	contenders := flags.String("contenders", "ours", "comma-separated `names`")
+	servers := flags.String("servers", "quick", "comma-separated `names`")
+	switches := flags.Int("switches", 20, "switches of each run")
+	runs := flags.Int("runs", 3, "runs of each contender with each server")
+	if err := parse(flags, args, stderr); err != nil {
+		return err
+	}
+	picked, err := pickContenders(*contenders)
+	if err != nil {
+		return err
+	}
+	kinds, err := pickServers(*servers)
+	if err != nil {
+		return err
+	}
+	if *runs < 1 {
+		return usageError{fmt.Errorf("-runs: want 1 or more")}
+	}
+	t := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "contender\tserver\trun\tp99 quiet\tp99 around\tratio")
+	for _, k := range kinds {
+		for _, c := range picked {
+			var ratios []float64
+			for n := range *runs {
+				seen, err := runCell(ctx, cell.Plan{
+					Contender: c, Kinds: []server.Kind{k}, Switches: *switches, Seed: newSeed(0),
+					// Most of the time shall be quiet.
+					Rest: time.Second, Lead: 2 * lead, Tail: 2 * tail, Samples: true,
+				}, stderr)
+				if err != nil {
+					return err
+				}
+				l := seen.Latency
+				ratios = append(ratios, l.Ratio())
+				fmt.Fprintf(t, "%s\t%s\t%d\t%v\t%v\t%.2f\n", c.Name(), k.Name, n+1, l.Quiet.P99.Round(10*time.Microsecond), l.Around.P99.Round(10*time.Microsecond), l.Ratio())
+			}
+			slices.Sort(ratios)
+			fmt.Fprintf(t, "%s\t%s\tmedian\t\t\t%.2f\n", c.Name(), k.Name, ratios[len(ratios)/2])
+		}
+	}
+	return t.Flush()
+}

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/switcheroo/switcheroo/bench/loss/cell"
+	"github.com/switcheroo/switcheroo/bench/loss/contender"
+	"github.com/switcheroo/switcheroo/bench/loss/report"
+	"github.com/switcheroo/switcheroo/bench/loss/server"
+)
+
+// longVerb runs chunks of switches of ours, each on a host of its own with
+// several services side by side, until the total is reached. What is done is
+// kept in a file, so it can be ended at any time and goes on where it was.
+func longVerb(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	flags := flag.NewFlagSet("loss long", flag.ContinueOnError)
+	contenders := flags.String("contenders", "ours", "comma-separated `names`")
+	servers := flags.String("servers", "", "comma-separated `names` (default all)")
+	total := flags.Int("total", 10_000, "switches after which to end, with those of earlier runs")
+	services := flags.Int("services", 5, "services side by side")
+	switches := flags.Int("switches", 40, "switches of each service on one host")
+	out := flags.String("o", "bench/loss/results", "`directory` for long.json")
+	if err := parse(flags, args, stderr); err != nil {
+		return err
+	}
+	picked, err := pickContenders(*contenders)
+	if err != nil {
+		return err
+	}
+	kinds, err := pickServers(*servers)
+	if err != nil {
+		return err
+	}
+	if *services < 1 || *switches < 1 {
+		return usageError{fmt.Errorf("-services and -switches: want 1 or more")}
+	}
+	if err := os.MkdirAll(*out, 0o755); err != nil {
+		return err
+	}
+	name := filepath.Join(*out, "long.json")
+	var sum report.Long
+	if err := report.ReadJSON(name, &sum); err != nil {
+		return err
+	}
+	if len(sum.Chunks) > 0 {
+		fmt.Fprintf(stderr, "loss: %s has %d switches already\n", name, sum.Switches())
+	}
+	for sum.Switches() < *total {
+		p := chunk(len(sum.Chunks), picked, kinds, *services, *switches)
+		c, err := runCell(ctx, p, stderr)
+		if err != nil {
+			return err
+		}
+		sum.Add(c, commit(ctx))
+		if err := sum.Write(name); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintln(stdout)
+	if err := sum.Table(stdout); err != nil {
+		return err
+	}
+	if n := sum.Lost(); n > 0 {
+		return fmt.Errorf("%d %w", n, errLost)
+	}
+	return nil
+}
+
+// chunk is the plan of chunk n: contenders take turns, and so do the servers,
+// so that each contender meets each server, and each server different others.
+func chunk(n int, contenders []contender.Contender, kinds []server.Kind, services, switches int) cell.Plan {
+	round := n / len(contenders)
+	var some []server.Kind
+	for i := range services {
+		some = append(some, kinds[(round*services+i+round/len(kinds))%len(kinds)])
+	}
+	return cell.Plan{
+		Contender: contenders[n%len(contenders)], Kinds: some, Switches: switches, Seed: newSeed(0), Rest: rest,
+		Lead: lead, Tail: tail, Adjust: share(services),
+	}
+}
