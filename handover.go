@@ -40,6 +40,8 @@ type Handover struct {
 	settleOnce, doneOnce  sync.Once
 	mu                    sync.Mutex
 	id                    string // of our generation, once there is one
+	mine                  single.Generation
+	cleaned               string // what cleanedMark said then
 	leaving, closed, busy bool
 }
 
@@ -157,7 +159,7 @@ func (h *Handover) switchOver(ctx context.Context) error {
 			return fmt.Errorf("the traffic stays where it was: %w", err)
 		}
 		h.mu.Lock()
-		h.id = installed.ID
+		h.id, h.mine, h.cleaned = installed.ID, installed, cleanedMark(h.lockPath)
 		h.mu.Unlock()
 		attrs := []any{"service", h.name, "port", h.port, "took", time.Since(began).Round(time.Millisecond)}
 		if old, found := st.Find(st.Current); found {

@@ -33,11 +33,13 @@ type keeper struct {
 	unwatched context.CancelFunc
 	died      chan string
 	saying    sync.Mutex
+	current   string // the generation that was current when last there was one
+	retired   int64  // seconds since boot when this one was first seen not to be
 	said      string // the last error, so as not to say it again and again
 }
 
 // patience is after how long to look again without a sign.
-const patience = 30 * time.Second
+const patience = 10 * time.Second
 
 func newKeeper(h *Handover) *keeper {
 	return &keeper{
@@ -60,6 +62,7 @@ func (k *keeper) run(ctx context.Context) {
 	} else {
 		defer stop()
 	}
+	flushed := k.watchTable(ctx)
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	k.keeping.Add(1)
@@ -75,6 +78,7 @@ func (k *keeper) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-signs:
+		case <-flushed:
 		case <-tick.C:
 		case id := <-k.finished:
 			delete(k.farewells, id)
@@ -149,12 +153,17 @@ func (k *keeper) look(ctx context.Context) (over bool) {
 	k.mu.Lock()
 	id, leaving := k.id, k.leaving
 	k.mu.Unlock()
+	if leaving {
+		return true
+	}
+	if st, err = k.mend(ctx, st); err != nil {
+		k.say(err)
+		return false
+	}
 	me, found := st.Find(id)
 	switch {
-	case leaving:
-		return true
 	case st.Current == "":
-		// Somebody has taken the rules away. There is nothing to go by.
+		// The rules were taken away, and are not back yet.
 		return false
 	case !found || me.Told:
 		k.closeDone()
