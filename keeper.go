@@ -3,6 +3,7 @@ package switcheroo
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -41,6 +42,13 @@ type keeper struct {
 // patience is after how long to look again without a sign.
 const patience = 10 * time.Second
 
+// A look costs two commands, and a sign comes to every process of the service at
+// once: so not all look at the same moment, and none very often.
+const (
+	soon      = 20 * time.Millisecond
+	lookEvery = 500 * time.Millisecond
+)
+
 func newKeeper(h *Handover) *keeper {
 	return &keeper{
 		Handover:  h,
@@ -74,21 +82,36 @@ func (k *keeper) run(ctx context.Context) {
 		if over := k.look(ctx); over {
 			return
 		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-signs:
-		case <-flushed:
-		case <-tick.C:
-		case id := <-k.finished:
-			delete(k.farewells, id)
-		case id := <-k.died:
-			if id == k.watched {
-				k.forget()
+		looked := time.Now()
+		var again <-chan time.Time // of the next look, after a sign
+		sign := func() {
+			if again == nil {
+				again = time.After(max(soon+rand.N(soon), lookEvery-time.Since(looked)))
 			}
-			err := k.restore(ctx, id)
-			if k.say(err); err != nil {
-				pause(ctx, tryAgain)
+		}
+		for waiting := true; waiting; {
+			waiting = false
+			select {
+			case <-ctx.Done():
+				return
+			case <-signs:
+				sign()
+				waiting = true
+			case <-flushed:
+				sign()
+				waiting = true
+			case <-again:
+			case <-tick.C:
+			case id := <-k.finished:
+				delete(k.farewells, id)
+			case id := <-k.died:
+				if id == k.watched {
+					k.forget()
+				}
+				err := k.restore(ctx, id)
+				if k.say(err); err != nil {
+					pause(ctx, tryAgain)
+				}
 			}
 		}
 	}

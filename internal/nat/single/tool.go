@@ -57,10 +57,11 @@ func IsTemporary(err error) bool {
 }
 
 const (
-	// waitSec is how many seconds a command waits for the xtables lock.
-	waitSec = "5"
+	// waitSec is how many seconds a command waits for the xtables lock, which
+	// on a busy host may have a queue.
+	waitSec = "15"
 	// commandTimeout is for one command, its wait included.
-	commandTimeout = 20 * time.Second
+	commandTimeout = 40 * time.Second
 	// killGrace is how long one may take to end after SIGTERM, which sudo
 	// passes on; SIGKILL it cannot.
 	killGrace = time.Second
