@@ -40,6 +40,8 @@ type Handover struct {
 	settleOnce, doneOnce  sync.Once
 	mu                    sync.Mutex
 	id                    string // of our generation, once there is one
+	mine                  single.Generation
+	cleaned               string // what cleanedMark said then
 	leaving, closed, busy bool
 }
 
@@ -157,7 +159,7 @@ func (h *Handover) switchOver(ctx context.Context) error {
 			return fmt.Errorf("the traffic stays where it was: %w", err)
 		}
 		h.mu.Lock()
-		h.id = installed.ID
+		h.id, h.mine, h.cleaned = installed.ID, installed, cleanedMark(h.lockPath)
 		h.mu.Unlock()
 		attrs := []any{"service", h.name, "port", h.port, "took", time.Since(began).Round(time.Millisecond)}
 		if old, found := st.Find(st.Current); found {
@@ -247,8 +249,11 @@ func (h *Handover) Withdraw(ctx context.Context) error {
 		if st.Current == id {
 			return h.giveUp(ctx, st, id)
 		}
-		if me, found := st.Find(id); found && !me.Told {
+		switch me, found := st.Find(id); {
+		case found && !me.Told:
 			return h.rules.Tell(ctx, st, id) // so that nobody goes back to this one
+		case st.Current != "":
+			h.closeDone() // a newer one has told us to end: there is nothing to wait for
 		}
 		return nil
 	})
@@ -303,8 +308,24 @@ func (h *Handover) Close() error {
 	if h.passed {
 		return err
 	}
-	// The last one takes the table with it, unless others still need theirs.
+	// What a farewell was removing when it was cut off, and the table, unless
+	// others still need theirs.
 	h.locked(ctx, func(st single.State) error {
+		var gone []string
+		for _, g := range st.Generations {
+			if alive, err := isAlive(g.PID, g.Start); g.ID != st.Current && g.PID != 0 && err == nil && !alive {
+				gone = append(gone, g.ID)
+			}
+		}
+		if len(gone) > 0 {
+			if err := h.rules.Drop(ctx, st, gone...); err != nil {
+				return err
+			}
+			var err error
+			if st, err = h.rules.Read(ctx); err != nil {
+				return err
+			}
+		}
 		h.applyTable(ctx, st.Ports())
 		return nil
 	})

@@ -37,11 +37,13 @@ func (h *Handover) successor(st single.State, id string) (single.Generation, boo
 func (h *Handover) restore(ctx context.Context, dead string) error {
 	return h.locked(ctx, func(st single.State) error {
 		current, found := st.Find(st.Current)
-		if !found || current.ID != dead {
+		if found && current.ID != dead {
 			return nil
 		}
-		if alive, err := isAlive(current.PID, current.Start); err != nil || alive {
-			return err
+		if found {
+			if alive, err := isAlive(current.PID, current.Start); err != nil || alive {
+				return err
+			}
 		}
 		best, found := h.successor(st, dead)
 		if !found {

@@ -374,8 +374,10 @@ func (s *server) notReady(err error) error {
 		if said := s.notify.said(); said != "" {
 			err = fmt.Errorf("%w; its status is %q", err, said)
 		}
-	default:
+	case errors.Is(err, switcheroo.ErrNotReady):
 		err = own(err)
+	default: // it is ready, and something else is in the way
+		return err
 	}
 	return failure{hinted{fmt.Errorf("%s: %w", s.name, err), s.hint(err)}, exitNotReady}
 }

@@ -15,7 +15,7 @@ import (
 func switches(t *testing.T) int {
 	text := os.Getenv("SWITCHEROO_SWITCHES")
 	if text == "" {
-		return 10
+		return 6
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 {
