@@ -77,15 +77,22 @@ func longVerb(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 }
 
 // chunk is the plan of chunk n: contenders take turns, and so do the servers,
-// so that each contender meets each server, and each server different others.
+// so that each contender meets each server that it can run, and each server
+// different others.
 func chunk(n int, contenders []contender.Contender, kinds []server.Kind, services, switches int) cell.Plan {
-	round := n / len(contenders)
+	c, round := contenders[n%len(contenders)], n/len(contenders)
+	var able []server.Kind
+	for _, k := range kinds {
+		if c.Supports(k) == nil {
+			able = append(able, k)
+		}
+	}
 	var some []server.Kind
-	for i := range services {
-		some = append(some, kinds[(round*services+i+round/len(kinds))%len(kinds)])
+	for i := range min(services, services*len(able)) { // none for one that can run none: Run says so
+		some = append(some, able[(round*services+i+round/len(able))%len(able)])
 	}
 	return cell.Plan{
-		Contender: contenders[n%len(contenders)], Kinds: some, Switches: switches, Seed: newSeed(0), Rest: rest,
+		Contender: c, Kinds: some, Switches: switches, Seed: newSeed(0), Rest: rest,
 		Lead: lead, Tail: tail, Adjust: share(services),
 	}
 }
