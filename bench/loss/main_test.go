@@ -27,6 +27,7 @@ func TestUsage(t *testing.T) {
 		{"long -services 11", exitUsage, "", "1 to 10"},
 		{"long -total 0", exitUsage, "", "1 or more"},
 		{"latency -runs 0", exitUsage, "", "1 or more"},
+		{"report -results testdata/nothing", exitLost, "", "no results to report"},
 		{"list", exitOK, "haproxy-graceful", ""},
 	} {
 		var stdout, stderr bytes.Buffer

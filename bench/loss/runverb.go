@@ -44,6 +44,7 @@ func runVerb(ctx context.Context, args []string, stdout, stderr io.Writer) error
 		return err
 	}
 	result := &report.Run{Date: time.Now().UTC().Truncate(time.Second), Seed: newSeed(*seed), Commit: commit(ctx), Machine: report.ThisMachine(ctx)}
+	name := filepath.Join(*out, "run.json")
 	fmt.Fprintf(stderr, "loss: seed %d\n", result.Seed)
 	for _, k := range kinds {
 		for _, c := range picked {
@@ -59,6 +60,10 @@ func runVerb(ctx context.Context, args []string, stdout, stderr io.Writer) error
 				return err
 			}
 			result.Cells = append(result.Cells, seen)
+			// What was seen is kept if a later cell cannot be run.
+			if err := report.WriteJSON(name, result); err != nil {
+				return err
+			}
 		}
 	}
 	if *speed > 0 {
@@ -73,7 +78,6 @@ func runVerb(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	for _, s := range result.Skipped {
 		fmt.Fprintf(stdout, "not run: %s with %s: %s\n", s.Contender, s.Server, s.Why)
 	}
-	name := filepath.Join(*out, "run.json")
 	if err := report.WriteJSON(name, result); err != nil {
 		return err
 	}

@@ -166,3 +166,20 @@ func TestParseCounters(t *testing.T) {
 		}
 	}
 }
+
+// Every port comes back within seconds to the address that it was at, and there
+// is one for each client of any server's load.
+func TestSourcePorts(t *testing.T) {
+	for rate, want := range map[int]int{0: 1000, 1: 60, 30: 60, 100: 60, 150: 120, 200: 180, 5000: 1000} {
+		if got := sourcePorts(load.Config{Rate: rate}); got != want {
+			t.Errorf("%d ports at %d connections a second, want %d", got, rate, want)
+		}
+	}
+	for _, k := range server.All() {
+		l := k.Load
+		n := l.Short + l.KeepAlive + l.Streams + l.Echo + l.TLS + l.WebSocket + l.HTTP2
+		if ports := sourcePorts(l); ports < n || ports > 2*l.Rate && ports > fewSources {
+			t.Errorf("%s: %d ports for %d clients, %d connections a second", k.Name, ports, n, l.Rate)
+		}
+	}
+}

@@ -17,9 +17,9 @@ type Load struct {
 	places []*load.Remote
 }
 
-// Source ports of the clients of one Load, in each place. They are so few that
-// each comes back within seconds, which is when a forgotten conntrack entry
-// does harm. The kernel gives none of them away, and no server has one.
+// Source ports of the clients of one Load, in each place, of which sourcePorts
+// says how many are used. The kernel gives none of them away, and no server has
+// one.
 const (
 	firstSource = 20000
 	sources     = 1000
@@ -34,7 +34,7 @@ const (
 // zero is the longest. When ctx ends they are killed.
 func (a *Arena) Load(ctx context.Context, c load.Config, port uint16) (*Load, error) {
 	first := firstSource + sources*((a.loads.Add(1)-1)%MaxServices)
-	c.SourcePorts = load.PortRange{First: uint16(first), Last: uint16(first + sources - 1)}
+	c.SourcePorts = load.PortRange{First: uint16(first), Last: uint16(first + int64(sourcePorts(c)) - 1)}
 	if c.Duration == 0 {
 		c.Duration = load.MaxDuration
 	}
@@ -59,6 +59,20 @@ func (a *Arena) Load(ctx context.Context, c load.Config, port uint16) (*Load, er
 		l.places = append(l.places, r)
 	}
 	return l, nil
+}
+
+// fewSources is more than there are clients at any rate, and a multiple of the
+// targets of either place: a port comes back to the address that it was at.
+const fewSources = 60
+
+// sourcePorts returns how many source ports clients have: so few that each comes
+// back within a second or two, however low their rate. A forgotten conntrack
+// entry does harm for ten.
+func sourcePorts(c load.Config) int {
+	if c.Rate == 0 {
+		return sources
+	}
+	return min(max(c.Rate/fewSources, 1)*fewSources, sources)
 }
 
 // Running returns when all clients run, which takes about a second.

@@ -30,6 +30,8 @@ type Chunk struct {
 	Switches    int                  `json:"switches"`
 	Connections map[load.Kind]int64  `json:"connections"`
 	Requests    map[load.Kind]int64  `json:"requests"`
+	Idle        int64                `json:"idle,omitempty"`    // closed between two requests
+	Stalled     int64                `json:"stalled,omitempty"` // late connects that were the clients' own fault
 	Lost        map[load.Class]int64 `json:"lost,omitempty"`
 	Own         map[load.Class]int64 `json:"own,omitempty"`
 	Losses      []judge.Loss         `json:"losses,omitempty"`
@@ -61,6 +63,7 @@ func (l *Long) Add(c *judge.Cell, commit string) {
 	for kind, n := range c.Kinds {
 		if n != nil {
 			chunk.Connections[kind], chunk.Requests[kind] = n.Connections, n.Requests
+			chunk.Idle, chunk.Stalled = chunk.Idle+n.IdleCloses, chunk.Stalled+n.Stalled
 		}
 	}
 	l.Chunks = append(l.Chunks, chunk)
@@ -91,6 +94,7 @@ func (l *Long) Lost() int64 {
 func (l *Long) Table(w io.Writer) error {
 	type row struct{ contender, server string }
 	switches, connections, requests, lost := map[row]int{}, map[load.Kind]int64{}, map[load.Kind]int64{}, map[load.Class]int64{}
+	var idle, stalled int64
 	for _, c := range l.Chunks {
 		for _, s := range c.Servers {
 			switches[row{c.Contender, s}] += c.Switches / len(c.Servers)
@@ -98,6 +102,7 @@ func (l *Long) Table(w io.Writer) error {
 		add(connections, c.Connections)
 		add(requests, c.Requests)
 		add(lost, c.Lost)
+		idle, stalled = idle+c.Idle, stalled+c.Stalled
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "contender\tserver\tswitches")
@@ -121,6 +126,7 @@ func (l *Long) Table(w io.Writer) error {
 			fmt.Fprintf(t, "%s\t%d\t\n", class, lost[class])
 		}
 	}
+	fmt.Fprintf(t, "\t\t\nno losses\t\t\nclosed idle\t%d\t\nlate, clients stood still\t%d\t\n", idle, stalled)
 	return t.Flush()
 }
 

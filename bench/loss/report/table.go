@@ -47,13 +47,13 @@ func (r *Run) losses(w io.Writer) error {
 	cells := r.Cells
 	columns := classes(cells)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprint(t, "contender\tserver\tswitches\tconnections\tlost")
+	fmt.Fprint(t, "contender\tserver\tswitches\tconnections\tclosed idle\tlost")
 	for _, class := range columns {
 		fmt.Fprint(t, "\t", strings.ReplaceAll(string(class), "-", " "))
 	}
 	fmt.Fprintln(t, "\tswitch p50\tp99 quiet\taround")
 	for _, c := range cells {
-		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%d", c.Contender, strings.Join(c.Servers, "+"), c.Switches, c.Total().Connections, c.Failed())
+		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%s\t%d", c.Contender, strings.Join(c.Servers, "+"), c.Switches, c.Total().Connections, count(c.Total().IdleCloses), c.Failed())
 		for _, class := range columns {
 			fmt.Fprintf(t, "\t%s", count(c.Lost[class]))
 		}
