@@ -26,6 +26,7 @@ func longVerb(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	total := flags.Int("total", 10_000, "switches after which to end, with those of earlier runs")
 	services := flags.Int("services", 5, "services side by side")
 	switches := flags.Int("switches", 40, "switches of each service on one host")
+	seed := flags.Uint64("seed", 0, "of the first chunk's pauses, the next one for each further chunk (default: from the clock)")
 	out := flags.String("o", "bench/loss/results", "`directory` for long.json")
 	if err := parse(flags, args, stderr); err != nil {
 		return err
@@ -57,6 +58,9 @@ func longVerb(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	}
 	for sum.Switches() < *total {
 		p := chunk(len(sum.Chunks), picked, kinds, *services, *switches)
+		if p.Seed = newSeed(0); *seed != 0 {
+			p.Seed = *seed + uint64(len(sum.Chunks))
+		}
 		c, err := runCell(ctx, p, stderr)
 		if err != nil {
 			return err
@@ -92,7 +96,7 @@ func chunk(n int, contenders []contender.Contender, kinds []server.Kind, service
 		some = append(some, able[(round*services+i+round/len(able))%len(able)])
 	}
 	return cell.Plan{
-		Contender: c, Kinds: some, Switches: switches, Seed: newSeed(0), Rest: rest,
+		Contender: c, Kinds: some, Switches: switches, Rest: rest,
 		Lead: lead, Tail: tail, Adjust: share(services),
 	}
 }

@@ -80,8 +80,7 @@ func TestChunk(t *testing.T) {
 	}
 }
 
-// Each contender says what it is,
-// and can run the server that all are compared with.
+// Each contender says what it is, and can run the server that all are compared with.
 func TestContenders(t *testing.T) {
 	quick, err := server.ByName("quick")
 	if err != nil {

@@ -105,6 +105,9 @@ func runCell(ctx context.Context, p cell.Plan, stderr io.Writer) (*judge.Cell, e
 		return nil, err
 	}
 	fmt.Fprintf(stderr, "%-48s %4d switches %7d connections %6d lost  %5.1f s\n", p, c.Switches, c.Total().Connections, c.Failed(), time.Since(began).Seconds())
+	if c.Error != "" {
+		fmt.Fprintln(stderr, "   ", c.Error)
+	}
 	if c.Ours {
 		for _, l := range c.Losses {
 			fmt.Fprintf(stderr, "    switch %d + %v: %s\n", l.Switch, l.After.Round(time.Millisecond), l.Failure)

@@ -60,7 +60,8 @@ func (l Timeline) replacing(version string) int {
 // service that had begun when the failure was seen. What a switch does to a
 // connection shows during it or later (a poisoned conntrack entry refuses ten
 // seconds later), never before. A connection that an old version had answered
-// belongs to the switch that replaced that version, however many came since.
+// belongs to the switch that replaced that version, however many came since; a
+// connect that timed out belongs to the one before it began.
 func Attribute(f load.Failure, timelines map[uint16]Timeline) Loss {
 	l := Loss{Failure: f}
 	line := timelines[portOf(f.Remote)]
@@ -70,6 +71,9 @@ func Attribute(f load.Failure, timelines map[uint16]Timeline) Loss {
 	l.Service = line[0].Service
 	seen := time.Unix(0, f.Time)
 	i := line.At(seen)
+	if f.Class == load.TimedOut && f.Phase == load.Connect {
+		i = line.At(time.Unix(0, f.Began)) // its SYNs were lost from then on
+	}
 	if own := line.replacing(f.Version); own >= 0 {
 		i = min(i, own)
 	}
