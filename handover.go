@@ -41,7 +41,6 @@ type Handover struct {
 	mu                    sync.Mutex
 	id                    string // of our generation, once there is one
 	mine                  single.Generation
-	cleaned               string // what cleanedMark said then
 	leaving, closed, busy bool
 }
 
@@ -158,8 +157,9 @@ func (h *Handover) switchOver(ctx context.Context) error {
 			h.applyTable(ctx, st.Ports())
 			return fmt.Errorf("the traffic stays where it was: %w", err)
 		}
+		h.remember(installed.ID)
 		h.mu.Lock()
-		h.id, h.mine, h.cleaned = installed.ID, installed, cleanedMark(h.lockPath)
+		h.id, h.mine = installed.ID, installed
 		h.mu.Unlock()
 		attrs := []any{"service", h.name, "port", h.port, "took", time.Since(began).Round(time.Millisecond)}
 		if old, found := st.Find(st.Current); found {
@@ -269,6 +269,7 @@ func (h *Handover) giveUp(ctx context.Context, st single.State, id string) error
 		if err := h.rules.Lead(ctx, st, best.ID); err != nil {
 			return err
 		}
+		h.remember(best.ID)
 		h.log.Info("new connections go back to the older process", "service", h.name, "pid", best.PID)
 		after, err := h.rules.Read(ctx)
 		if err != nil {
@@ -276,6 +277,7 @@ func (h *Handover) giveUp(ctx context.Context, st single.State, id string) error
 		}
 		return h.rules.Drop(ctx, after, id)
 	}
+	h.remember(nobody)
 	if err := h.rules.Leave(ctx, st); err != nil {
 		return err
 	}

@@ -34,8 +34,7 @@ type keeper struct {
 	unwatched context.CancelFunc
 	died      chan string
 	saying    sync.Mutex
-	current   string // the generation that was current when last there was one
-	retired   int64  // seconds since boot when this one was first seen not to be
+	retired   int64  // seconds since boot when this one ceased to be current, as last seen
 	said      string // the last error, so as not to say it again and again
 }
 

@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"time"
+	"strings"
 
 	"github.com/switcheroo/switcheroo/internal/nat/single"
 )
@@ -14,34 +14,13 @@ import (
 // that was current leads the traffic to itself again. What Cleanup has removed
 // stays away.
 func (k *keeper) mend(ctx context.Context, st single.State) (single.State, error) {
-	if st.Current != "" {
-		k.current = st.Current
-	}
-	isCurrent := k.current == k.id
-	mine := k.mine
-	if have, found := st.Find(k.id); found {
-		mine.Told = have.Told
-		k.retired = max(k.retired, have.Retired)
-	}
-	if isCurrent {
-		k.retired = 0
-	}
-	mine.Retired = k.retired
-	if mine.Told || st.Complete(mine, isCurrent) {
+	if need, _, _ := k.missing(st); !need {
 		return st, nil
 	}
 	err := k.locked(ctx, func(now single.State) error {
 		st = now
-		another := now.Current != "" && now.Current != k.id
-		_, found := now.Find(k.id)
-		switch {
-		case another && isCurrent: // we were too slow to look
-			return nil
-		case !found && another && k.sameProcess(now):
-			return nil // an older Handover, seen out by a newer one
-		case cleanedMark(k.lockPath) != k.cleaned:
-			return nil
-		case now.Complete(mine, isCurrent):
+		need, mine, isCurrent := k.missing(now)
+		if !need {
 			return nil
 		}
 		k.applyTable(ctx, append(now.Ports(), mine.Port))
@@ -54,6 +33,29 @@ func (k *keeper) mend(ctx context.Context, st single.State) (single.State, error
 		return err
 	})
 	return st, err
+}
+
+// missing reports whether something of ours is, by another program's doing, what
+// there should be, and whether the traffic should be led there.
+func (k *keeper) missing(st single.State) (need bool, mine single.Generation, isCurrent bool) {
+	mine = k.mine
+	have, found := st.Find(k.id)
+	if found && have.PID != 0 {
+		k.retired = have.Retired
+	}
+	current := st.Current
+	if current == "" {
+		current = readMemory(k.lockPath)
+	}
+	isCurrent = current == k.id
+	if !isCurrent {
+		mine.Retired = k.retired
+	}
+	switch {
+	case have.Told, current == nobody, !found && k.sameProcess(st): // on purpose
+		return false, mine, isCurrent
+	}
+	return !st.Complete(mine, isCurrent), mine, isCurrent
 }
 
 // sameProcess reports whether the current generation is of this process, too.
@@ -85,16 +87,28 @@ func (k *keeper) watchTable(ctx context.Context) <-chan struct{} {
 	return signs
 }
 
-// cleanedMark returns what Cleanup has last left in the lock file, which has no
-// other content: it is how running processes tell a cleanup from a flush.
-func cleanedMark(lockPath string) string {
+// The lock file holds the id of the generation that the traffic was last led to.
+// It is asked only where the rules do not say, because another program has
+// flushed them: which of the processes that put theirs back is the current one.
+// nobody stands for rules that were taken away on purpose.
+const nobody = "nobody"
+
+func readMemory(lockPath string) string {
 	text, err := os.ReadFile(lockPath)
 	if err != nil {
 		return ""
 	}
-	return string(text)
+	return strings.TrimSpace(string(text))
 }
 
-func markCleaned(lockPath string) error {
-	return os.WriteFile(lockPath, []byte("cleaned up at "+time.Now().Format(time.RFC3339Nano)+"\n"), 0o600)
+func writeMemory(lockPath, id string) error {
+	return os.WriteFile(lockPath, []byte(id+"\n"), 0o600)
+}
+
+// remember is for who has just led the traffic to a generation. The caller holds
+// the lock.
+func (h *Handover) remember(id string) {
+	if err := writeMemory(h.lockPath, id); err != nil {
+		h.log.Warn("if another program flushes the rules they do not come back", "error", err)
+	}
 }

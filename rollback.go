@@ -53,6 +53,7 @@ func (h *Handover) restore(ctx context.Context, dead string) error {
 		if err := h.rules.Lead(ctx, st, best.ID); err != nil {
 			return err
 		}
+		h.remember(best.ID)
 		h.log.Warn("the newer process died: new connections go back to the older one",
 			"service", h.name, "died", current.PID, "pid", best.PID, "took", time.Since(began).Round(time.Millisecond))
 		return nil
@@ -121,6 +122,7 @@ func (k *keeper) handBack(ctx context.Context) error {
 		if err := k.rules.Lead(ctx, st, best.ID); err != nil {
 			return err
 		}
+		k.remember(best.ID)
 		k.log.Warn("new connections go back to the older process", "service", k.name, "pid", best.PID)
 		return nil
 	})

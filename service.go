@@ -117,7 +117,7 @@ func cleanup(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	if err := markCleaned(path); err != nil { // before: they look at once
+	if err := writeMemory(path, nobody); err != nil { // before: they look at once
 		return err
 	}
 	if err := rules.Remove(ctx, st); err != nil {

@@ -51,5 +51,5 @@ func (r *Rules) Mend(ctx context.Context, s State, g Generation, current bool) e
 	if err != nil {
 		return err
 	}
-	return r.move(ctx, now.lead(g), g)
+	return r.Lead(ctx, now, g.ID)
 }
