@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/switcheroo/switcheroo"
 )
@@ -28,7 +29,7 @@ func strangers(ctx context.Context, o runOptions, steps *steps) error {
 			continue
 		}
 		for _, p := range s.Processes {
-			if heldOutOfSight(p.Port) {
+			if !p.Alive && stranger(ctx, p.Port) {
 				return hinted{
 					fmt.Errorf("process %d of %q cannot be seen from here, and serves on private port %d", p.PID, s.Name, p.Port),
 					"if it is in another container, share the process ids: docker run --pid host",
@@ -39,10 +40,36 @@ func strangers(ctx context.Context, o runOptions, steps *steps) error {
 	return nil
 }
 
-// heldOutOfSight says whether there are listeners on a port, and no process that
-// we see has one of them.
-func heldOutOfSight(port int) bool {
-	var names []string // of sockets, as /proc/PID/fd has them
+// A look at sockets and one at processes are two: a process that ends between
+// them, or hands a listener on, has one that nobody seems to hold. So the same
+// socket has to be seen like that in several looks.
+const (
+	strangeLooks = 4
+	strangePause = 300 * time.Millisecond
+)
+
+// stranger says whether somebody listens on a port who cannot be seen from here.
+func stranger(ctx context.Context, port int) bool {
+	strange := outOfSight(port)
+	for range strangeLooks - 1 {
+		if len(strange) == 0 {
+			return false
+		}
+		select {
+		case <-time.After(strangePause):
+		case <-ctx.Done():
+			return false
+		}
+		again := outOfSight(port)
+		strange = slices.DeleteFunc(strange, func(name string) bool { return !slices.Contains(again, name) })
+	}
+	return len(strange) > 0
+}
+
+// outOfSight returns the listeners on a port that no process which we see has,
+// by the names that sockets have in /proc/PID/fd.
+func outOfSight(port int) []string {
+	var names []string
 	for _, table := range []string{"tcp", "tcp6"} {
 		b, err := os.ReadFile("/proc/thread-self/net/" + table)
 		if err != nil {
@@ -53,18 +80,18 @@ func heldOutOfSight(port int) bool {
 		}
 	}
 	if len(names) == 0 {
-		return false
+		return nil
 	}
 	files, err := filepath.Glob("/proc/[0-9]*/fd/*")
 	if err != nil {
-		return false
+		return nil
 	}
 	for _, f := range files {
-		if name, err := os.Readlink(f); err == nil && slices.Contains(names, name) {
-			return false
+		if name, err := os.Readlink(f); err == nil {
+			names = slices.DeleteFunc(names, func(n string) bool { return n == name })
 		}
 	}
-	return true
+	return names
 }
 
 // listenersIn returns the inodes of the sockets that listen on a port, from the

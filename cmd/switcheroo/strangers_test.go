@@ -22,19 +22,19 @@ garbage
 }
 
 // A listener of a process that is seen is no stranger's.
-func TestHeldOutOfSight(t *testing.T) {
+func TestOutOfSight(t *testing.T) {
 	for _, address := range []string{"127.0.0.1:0", "[::]:0"} {
 		l, err := net.Listen("tcp", address)
 		if err != nil {
 			t.Fatal(err)
 		}
 		port := l.Addr().(*net.TCPAddr).Port
-		if heldOutOfSight(port) {
-			t.Errorf("%s is our own", l.Addr())
+		if names := outOfSight(port); len(names) > 0 {
+			t.Errorf("%s is our own: %v", l.Addr(), names)
 		}
 		l.Close()
-		if heldOutOfSight(port) {
-			t.Errorf("%s is closed", l.Addr())
+		if names := outOfSight(port); len(names) > 0 {
+			t.Errorf("%s is closed: %v", l.Addr(), names)
 		}
 	}
 }
