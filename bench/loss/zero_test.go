@@ -41,6 +41,7 @@ func TestZero(t *testing.T) {
 				continue
 			}
 			t.Run(c.Name()+"/"+k.Name, func(t *testing.T) {
+				t.Parallel()
 				n := switches(t)
 				seen := lossless(t, cell.Plan{Contender: c, Kinds: []server.Kind{k}, Switches: n, Seed: newSeed(0), Rest: 100 * time.Millisecond})
 				want := n
