@@ -20,6 +20,8 @@ func share(n int) func(*load.Config) {
 		if c.Rate > 0 {
 			c.Rate = max(c.Rate/n, 1)
 		}
+		// There is one client of a kind at least: it may rest longer.
+		c.Pause *= time.Duration(max(n/2, 1))
 	}
 }
 
