@@ -92,12 +92,12 @@ func (s *settings) tellConflicts(conflicts []config.Conflict) {
 		unit, what := c.Refused.Unit, c.Listen.String()+" of "+c.Holder.Service
 		now[unit] = append(now[unit], what)
 		if !slices.Contains(s.clash[unit], what) {
-			s.log.Error("configuration error", "unit", unit, "error", c.Err())
+			s.misconfigured(unit, c.Err().Error())
 		}
 	}
 	for _, unit := range sortedKeys(s.clash) {
 		if s.valid[unit] != nil && now[unit] == nil {
-			s.log.Info("configuration error mended", "unit", unit)
+			s.mended(unit)
 		}
 	}
 	s.clash = now
