@@ -126,14 +126,47 @@ func (c *Client) Rollback(ctx context.Context, what Rollback) (*Outcome, error) 
 	return c.outcome(ctx, "/rollback", what, what.Wait, what.Timeout)
 }
 
-// Drain sees an instance out.
+// Drain sees an instance out. It outlasts a restart of the daemon.
 func (c *Client) Drain(ctx context.Context, what Drain) (*Outcome, error) {
-	return c.outcome(ctx, "/drain", what, what.Wait, what.Timeout)
+	return c.insist(ctx, func() (*Outcome, error) { return c.outcome(ctx, "/drain", what, what.Wait, what.Timeout) })
 }
 
-// Wait waits until an instance has the traffic, or has none left.
+// Wait waits until an instance has the traffic, or has none left. It outlasts
+// a restart of the daemon.
 func (c *Client) Wait(ctx context.Context, what Wait) (*Outcome, error) {
-	return c.outcome(ctx, "/wait", what, what.For, what.Timeout)
+	return c.insist(ctx, func() (*Outcome, error) { return c.outcome(ctx, "/wait", what, what.For, what.Timeout) })
+}
+
+// restartTime is how long a restart of the daemon may take.
+const restartTime = 30 * time.Second
+
+// insist repeats a call that can be made twice while the daemon is restarted.
+// One that does not answer at all is not waited for.
+func (c *Client) insist(ctx context.Context, call func() (*Outcome, error)) (*Outcome, error) {
+	var away time.Time
+	for {
+		began := time.Now()
+		out, err := call()
+		var e *Error
+		stopping := errors.As(err, &e) && e.Code == Unavailable
+		if !stopping && !errors.As(err, new(*UnreachableError)) {
+			return out, err
+		}
+		if time.Since(began) > time.Second { // it was there, and has gone
+			away = time.Now()
+		}
+		if !stopping && away.IsZero() || time.Since(away) > restartTime && !away.IsZero() {
+			return out, err
+		}
+		if away.IsZero() {
+			away = time.Now()
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
 }
 
 // DefaultTimeout is that of calls which wait and name none.

@@ -7,7 +7,7 @@ type Connection struct {
 	Unit string         `json:"unit"`
 	Peer netip.AddrPort `json:"peer"`
 	Port uint16         `json:"port"` // the private one
-	// State is TCP's: "ESTABLISHED", "CLOSE-WAIT", ...
+	// State is TCP's: "ESTABLISHED", "CLOSE_WAIT", ...
 	State string `json:"state"`
 	// Accepted: the server has taken it from its queue.
 	Accepted bool `json:"accepted"`

@@ -57,6 +57,8 @@ type Outcome struct {
 	Already bool `json:"already,omitempty"`
 	// Warm: a rollback went to an instance that was still running.
 	Warm bool `json:"warm,omitempty"`
+	// Left is how many connections had not ended when DrainSec= was over.
+	Left int `json:"left,omitempty"`
 	// Event is the id of the last event before the request: what it caused is
 	// in the events since.
 	Event uint64   `json:"event"`
