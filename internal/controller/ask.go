@@ -48,6 +48,13 @@ func (c *Controller) look() *View {
 	return v
 }
 
+// stale says that things may stand differently from now on.
+func (c *Controller) stale() {
+	if v := c.view.Swap(nil); v != nil {
+		close(v.stale)
+	}
+}
+
 // answer has f run by the loop and returns what it returns.
 func answer[T any](ctx context.Context, c *Controller, f func(context.Context) (T, bool, error)) (T, error) {
 	type result struct {

@@ -88,9 +88,11 @@ func refusals(held, wanted []*config.Instance) (map[*config.Instance]bool, []con
 // other service it is that has the endpoint.
 func (s *settings) tellConflicts(conflicts []config.Conflict) {
 	now := map[string][]string{}
+	s.claims = map[string][]string{}
 	for _, c := range conflicts {
 		unit, what := c.Refused.Unit, c.Listen.String()+" of "+c.Holder.Service
 		now[unit] = append(now[unit], what)
+		s.claims[unit] = append(s.claims[unit], c.Err().Error())
 		if !slices.Contains(s.clash[unit], what) {
 			s.misconfigured(unit, c.Err().Error())
 		}

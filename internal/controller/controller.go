@@ -132,7 +132,7 @@ func (c *Controller) Run(ctx context.Context, events <-chan Event) error {
 		} else {
 			next = c.retry.at
 		}
-		c.view.Store(nil)
+		c.stale()
 		timer.Stop()
 		if next > 0 {
 			timer.Reset(max(next-c.Now(), time.Millisecond))

@@ -23,8 +23,10 @@ type settings struct {
 	told  map[string][]string         // errors that were logged, until they are mended
 	force map[string]*config.Instance // what effective returned last, and its units by service
 	units map[string][]string
-	stale bool                // something that effective looks at has changed
-	clash map[string][]string // conflicts that were logged, until they are mended, by unit
+	stale bool // something that effective looks at has changed
+	// claims are the conflicts of now in words, by unit.
+	claims map[string][]string
+	clash  map[string][]string // conflicts that were logged, until they are mended, by unit
 }
 
 func newSettings(log *slog.Logger, news func(slog.Level, string, News, ...any)) *settings {
@@ -110,6 +112,19 @@ func (s *settings) misconfigured(unit, message string) {
 
 func (s *settings) mended(unit string) {
 	s.news(slog.LevelInfo, "configuration error mended", News{Kind: Adopted, Unit: unit}, "unit", unit)
+}
+
+// mistakes returns what is wrong with the units' files, by unit.
+func (s *settings) mistakes() map[string][]string {
+	all := map[string][]string{}
+	for _, from := range []map[string][]string{s.told, s.claims} {
+		for unit, messages := range from {
+			if len(messages) > 0 {
+				all[unit] = slices.Concat(all[unit], messages)
+			}
+		}
+	}
+	return all
 }
 
 func sameFiles(a, b []config.File) bool {

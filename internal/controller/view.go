@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/switcheroo/switcheroo/internal/config"
-	"github.com/switcheroo/switcheroo/internal/nat"
 )
 
 // View is how things stood at one moment, for others to read. It is never
@@ -19,6 +18,22 @@ type View struct {
 	// Problems are what is being tried again, in words.
 	Problems []string
 	Services []ServiceView // by name
+	// Mistakes are those in the files of loaded units, and the claims that
+	// were refused, by unit.
+	Mistakes map[string][]string
+
+	stale chan struct{}
+}
+
+// Stale is closed when things may stand differently: ask again then.
+func (v *View) Stale() <-chan struct{} { return v.stale }
+
+// WithStale returns a copy of v that is stale when the channel is closed: for
+// what stands in for a Controller in tests.
+func (v *View) WithStale(stale chan struct{}) *View {
+	w := *v
+	w.stale = stale
+	return &w
 }
 
 // Service returns the one of that name, nil if there is none.
@@ -84,8 +99,8 @@ type InstanceView struct {
 	Unit    string
 	Status  Unit // as last read, without Files
 	Role    Role
-	Reason  string // of RoleRefused and RoleRejected
-	Targets []nat.Target
+	Reason  string        // of RoleRefused and RoleRejected
+	Ports   []uint16      // private ones, each once
 	Since   time.Duration // in this role
 	// QuiescedAt is when the queues of an older one were empty.
 	QuiescedAt time.Duration
@@ -98,20 +113,16 @@ type InstanceView struct {
 	Settings *config.Instance
 }
 
-// Ports returns the private ports, each once.
-func (in *InstanceView) Ports() []uint16 {
-	return (&Activation{Targets: in.Targets}).ports()
-}
-
 // newView makes the view of the present moment.
 func (c *Controller) newView() *View {
-	v := &View{At: c.Now(), Time: time.Now(), Ready: c.synced}
+	v := &View{At: c.Now(), Time: time.Now(), Ready: c.synced, stale: make(chan struct{})}
 	if c.failure != "" {
 		v.Problems = append(v.Problems, "rules not changed: "+c.failure)
 	}
 	if c.unsaying {
 		v.Problems = append(v.Problems, "state not saved")
 	}
+	v.Mistakes = c.settings.mistakes()
 	names := sortedKeys(c.world.State.Services)
 	for name := range c.world.Members {
 		if c.world.State.Services[name] == nil {
@@ -181,7 +192,7 @@ func (w *world) instance(service string, svc *Service, unit string) InstanceView
 	u.Files = nil
 	in := InstanceView{Service: service, Unit: unit, Status: u, Settings: w.Settings[unit]}
 	if cur := svc.Current; cur != nil && cur.Unit == unit && !svc.Down {
-		in.Role, in.Since, in.Targets = RoleCurrent, cur.Since, cur.Targets
+		in.Role, in.Since, in.Ports = RoleCurrent, cur.Since, cur.ports()
 		in.Settings = &cur.Instance
 		for _, o := range svc.Old {
 			if !o.Ended && !o.Rejected {
@@ -191,7 +202,7 @@ func (w *world) instance(service string, svc *Service, unit string) InstanceView
 		return in
 	}
 	if o := svc.old(u.Invocation); o != nil && !o.Ended {
-		in.Since, in.Targets, in.Reason = o.Since, o.Targets, o.Why
+		in.Since, in.Ports, in.Reason = o.Since, o.ports(), o.Why
 		in.QuiescedAt, in.StandbyUntil, in.Drained = o.QuiescedAt, o.StandbyUntil, o.Drained
 		in.Settings = &o.Instance
 		in.Role = w.roleOf(o)

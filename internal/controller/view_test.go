@@ -57,8 +57,8 @@ func TestRolesInADeploy(t *testing.T) {
 		if svc.Current != v2 || svc.Rollback != v1 || !svc.Warm {
 			t.Errorf("current %s, a rollback goes to %s, warm %v", svc.Current, svc.Rollback, svc.Warm)
 		}
-		if in := svc.Instances[1]; len(in.Ports()) != 1 || in.StandbyUntil-in.Since != 5*time.Second {
-			t.Errorf("v1 has ports %v, standby of %s", in.Ports(), in.StandbyUntil-in.Since)
+		if in := svc.Instances[1]; len(in.Ports) != 1 || in.StandbyUntil-in.Since != 5*time.Second {
+			t.Errorf("v1 has ports %v, standby of %s", in.Ports, in.StandbyUntil-in.Since)
 		}
 		d.shows("v2=current v1=draining ")
 		d.shows("v2=current v1=stopping ")
