@@ -18,6 +18,8 @@ prefix      ?= /usr/local
 sbindir     ?= $(prefix)/sbin
 mandir      ?= $(prefix)/share/man
 unitdir     ?= $(prefix)/lib/systemd/system
+catalogdir  ?= $(prefix)/lib/systemd/catalog
+sysusersdir ?= $(prefix)/lib/sysusers.d
 examplesdir ?= $(prefix)/share/doc/switcheroo/examples
 
 .PHONY: help
@@ -74,6 +76,9 @@ demo: go ## a private host with real systemd, clients, and four deploys to watch
 install: ## put what `make build` made where systemd finds it (DESTDIR, prefix)
 	@test -x bin/switcherood || { echo 'make: run "make build" first' >&2; exit 1; }
 	install -D -m 0755 bin/switcherood $(DESTDIR)$(sbindir)/switcherood
+	install -D -m 0644 packaging/systemd/switcherood.socket $(DESTDIR)$(unitdir)/switcherood.socket
+	install -D -m 0644 packaging/systemd/switcheroo.catalog $(DESTDIR)$(catalogdir)/switcheroo.catalog
+	install -D -m 0644 packaging/sysusers.d/switcheroo.conf $(DESTDIR)$(sysusersdir)/switcheroo.conf
 	install -d $(DESTDIR)$(unitdir) $(DESTDIR)$(mandir)/man5 $(DESTDIR)$(mandir)/man8 $(DESTDIR)$(examplesdir)
 	sed 's|/usr/sbin/switcherood|$(sbindir)/switcherood|' packaging/systemd/switcherood.service >$(DESTDIR)$(unitdir)/switcherood.service
 	chmod 0644 $(DESTDIR)$(unitdir)/switcherood.service
@@ -83,7 +88,8 @@ install: ## put what `make build` made where systemd finds it (DESTDIR, prefix)
 
 .PHONY: uninstall
 uninstall: ## take it away again; rules stay until `switcherood --cleanup`
-	rm -f $(DESTDIR)$(sbindir)/switcherood $(DESTDIR)$(unitdir)/switcherood.service
+	rm -f $(DESTDIR)$(sbindir)/switcherood $(DESTDIR)$(unitdir)/switcherood.service $(DESTDIR)$(unitdir)/switcherood.socket
+	rm -f $(DESTDIR)$(catalogdir)/switcheroo.catalog $(DESTDIR)$(sysusersdir)/switcheroo.conf
 	rm -f $(addprefix $(DESTDIR)$(mandir)/man5/,$(notdir $(wildcard docs/man/*.5)))
 	rm -f $(addprefix $(DESTDIR)$(mandir)/man8/,$(notdir $(wildcard docs/man/*.8)))
 	rm -rf $(DESTDIR)$(examplesdir)
