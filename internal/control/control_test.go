@@ -24,6 +24,7 @@ type fake struct {
 	mu      sync.Mutex
 	v       *controller.View
 	stale   chan struct{}
+	reads   int // of v
 	err     error
 	started []string
 	start   func(unit string) error
@@ -33,6 +34,7 @@ type fake struct {
 func (f *fake) View(ctx context.Context) (*controller.View, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.reads++
 	return f.v, f.err
 }
 
@@ -41,7 +43,7 @@ func (f *fake) shows(v *controller.View) {
 	f.mu.Lock()
 	old := f.stale
 	f.stale = make(chan struct{})
-	f.v = v.WithStale(f.stale)
+	f.v, f.reads = v.WithStale(f.stale), 0
 	f.mu.Unlock()
 	if old != nil {
 		close(old)

@@ -25,7 +25,9 @@ type follower struct {
 	limit  time.Duration
 	began  time.Time
 	had    bool // it has had the traffic
-	out    api.Outcome
+	// doubtful is since when it does not run, as far as is known.
+	doubtful time.Time
+	out      api.Outcome
 }
 
 func (s *Server) follow(c *call, unit string, goal api.Goal, timeout api.Duration) *follower {
@@ -62,7 +64,16 @@ func (f *follower) wait() (any, *api.Error) {
 		}
 		in := v.Instance(f.unit)
 		done, failure := f.judge(v, in)
-		if failure != nil {
+		switch {
+		case failure == nil:
+			f.doubtful = time.Time{}
+		case f.doubt(in):
+			// News of its end before this start may still be on their way.
+			if err := f.look(ctx); err != nil {
+				return nil, f.over(err)
+			}
+			continue
+		default:
 			return nil, failure
 		}
 		if done || f.goal == api.ForNothing {
@@ -74,6 +85,38 @@ func (f *follower) wait() (any, *api.Error) {
 			return nil, f.over(ctx.Err())
 		}
 	}
+}
+
+const (
+	// sure is for how long a unit must be seen not to run.
+	sure = 500 * time.Millisecond
+	// lookAgain is the pause between two looks at it.
+	lookAgain = 50 * time.Millisecond
+)
+
+// doubt reports whether it is too early to believe that in does not run.
+func (f *follower) doubt(in *controller.InstanceView) bool {
+	if in != nil && (in.Role != controller.RoleNone || in.Status.Active == "failed" && in.Status.Invocation != f.before) {
+		return false
+	}
+	if f.doubtful.IsZero() {
+		f.doubtful = time.Now()
+	}
+	return time.Since(f.doubtful) < sure
+}
+
+// look has the unit read anew, after a pause.
+func (f *follower) look(ctx context.Context) error {
+	pause := time.NewTimer(lookAgain)
+	defer pause.Stop()
+	select {
+	case <-pause.C:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	ctx, cancel := context.WithTimeout(ctx, quickTimeout)
+	defer cancel()
+	return f.World.Expect(ctx, f.unit, false)
 }
 
 // over says why there is nothing to wait for any more.

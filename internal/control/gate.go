@@ -44,3 +44,13 @@ func (g *gate) leave(uid uint32) {
 		delete(g.users, uid)
 	}
 }
+
+// busy returns how many are inside.
+func (g *gate) busy() (n int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, of := range g.users {
+		n += of
+	}
+	return n
+}
