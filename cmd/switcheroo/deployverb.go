@@ -81,9 +81,9 @@ func deployVerb() *cobra.Command {
 		Long: `Start an instance, wait until it has been probed, and new connections go to it.
 An older instance that still runs gets them back without a start.
 
-If it fails, the last lines that the unit has written to the journal are printed,
-and the instance before keeps the traffic. With --wait=drained no older instance
-is left at the end.`,
+If it fails, the last lines that the unit has written to the journal are
+printed, and the instance before keeps the traffic. With --wait=drained no older
+instance is left at the end.`,
 		Example: "  switcheroo deploy myapp@v2\n  switcheroo deploy myapp@v2 --wait=drained --timeout=10min",
 		Args:    arguments(1, 1, "INSTANCE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -197,7 +197,7 @@ func isCurrent(out *api.Outcome) bool {
 // last words of the unit, if it is the unit that has failed.
 func (c *change) failed(ctx context.Context, err error, since uint64) error {
 	if ctx.Err() != nil && !c.quiet {
-		fmt.Fprintf(c.stderr, "switcheroo: the %s goes on all the same; \"switcheroo status\" shows how far it is\n", c.verb)
+		fmt.Fprintf(c.stderr, "switcheroo: the %s goes on; \"switcheroo status\" shows how far\n", c.verb)
 		return err
 	}
 	var known *api.Error

@@ -13,9 +13,9 @@ func drainVerb() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "drain [options] INSTANCE",
 		Short: "see an instance out: wait until its connections have ended",
-		Long: `See an instance out without waiting for StandbySec=: it finishes its connections,
-for DrainSec= at most, and is stopped. If it is current, new connections go to an
-older one that still runs; without one nothing is done.
+		Long: `See an instance out without waiting for StandbySec=: it finishes its
+connections, for DrainSec= at most, and is stopped. If it is current, new
+connections go to an older one that still runs; without one nothing is done.
 
 An instance may drain itself. In its unit, this line has it finish its
 connections before systemd stops it:

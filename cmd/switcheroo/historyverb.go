@@ -153,7 +153,7 @@ func (h *history) table(s *session, all []api.Event) []line {
 		r := t.add(span{e.Time.Local().Format(time.DateTime), faint}, span{string(e.Kind), moodOf(e.Kind)},
 			span{short(e.Unit), plain}, span{before, plain}, span{took, plain})
 		if e.Reason != "" && e.Kind != api.Switched {
-			for _, text := range wrap("  "+e.Reason, 2, s.fold()) {
+			for _, text := range wrap("  ", e.Reason, 2, s.fold()) {
 				r.more = append(r.more, line{{text, moodOf(e.Kind)}})
 			}
 		}

@@ -131,13 +131,13 @@ func (t *table) lines(legend bool) []line {
 	return all
 }
 
-// wrap breaks a text into lines of at most columns, all but the first indented.
-// A word that is longer has a line of its own; 0 columns are any number.
-func wrap(s string, indent, columns int) []string {
-	if columns == 0 || utf8.RuneCountInString(s) <= columns {
-		return []string{s}
+// wrap breaks lead and a text into lines of at most columns, all but the first
+// indented. A word that is longer has a line of its own; 0 columns are any
+// number.
+func wrap(lead, s string, indent, columns int) []string {
+	if columns == 0 || utf8.RuneCountInString(lead+s) <= columns {
+		return []string{lead + s}
 	}
-	lead := s[:len(s)-len(strings.TrimLeft(s, " "))]
 	var all []string
 	now := lead
 	for i, word := range strings.Fields(s) {

@@ -148,7 +148,7 @@ func (s *session) instanceLines(svc *api.Service, now time.Time) []line {
 			if in.State == api.Failed {
 				why = "result: " + why
 			}
-			for _, text := range wrap("   "+why, 3, s.fold()) {
+			for _, text := range wrap("   ", why, 3, s.fold()) {
 				r.more = append(r.more, line{{text, moodOfState(in.State)}})
 			}
 		}
@@ -177,9 +177,10 @@ func progressOf(in *api.Instance, now time.Time) string {
 	switch {
 	case in.State == api.Standby && in.Quiesced == nil:
 		return "waits until it has accepted all that was led to it"
-	case in.State == api.Standby && in.StandbyUntil != nil && in.StandbyUntil.After(now):
-		left := in.StandbyUntil.Sub(now)
-		return fmt.Sprintf("%s kept warm, %s of %s left", bar(time.Duration(in.Standby)-left, time.Duration(in.Standby)), rough(left), rough(time.Duration(in.Standby)))
+	case in.State == api.Standby && in.StandbyUntil != nil && in.StandbyUntil.After(now) && in.Since != nil:
+		// How long that is, is the new one's affair.
+		left, all := in.StandbyUntil.Sub(now), in.StandbyUntil.Sub(*in.Since)
+		return fmt.Sprintf("%s kept warm, %s of %s left", bar(all-left, all), rough(left), rough(all.Round(time.Second)))
 	case in.State == api.Draining && in.DrainUntil != nil:
 		left := max(in.DrainUntil.Sub(now), 0)
 		return fmt.Sprintf("%s drains, %s of %s left", bar(time.Duration(in.Drain)-left, time.Duration(in.Drain)), rough(left), rough(time.Duration(in.Drain)))
@@ -219,8 +220,8 @@ func eventLine(e *api.Event, now time.Time, service bool, columns int) []line {
 		}
 	}
 	var lines []line
-	for i, text := range wrap(lead+sentence(e), len(at)+4, columns) {
-		if i == 0 && strings.HasPrefix(text, lead) {
+	for i, text := range wrap(lead, sentence(e), len(at)+4, columns) {
+		if i == 0 {
 			lines = append(lines, line{{lead, faint}, {text[len(lead):], moodOf(e.Kind)}})
 			continue
 		}

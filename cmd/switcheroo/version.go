@@ -15,8 +15,8 @@ func versionVerb() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "version [options]",
 		Short: "print the version, and the daemon's",
-		Long: `Print the version of this program and, if the daemon answers, that of the daemon,
-since when it runs, and how it is. The daemon need not run.`,
+		Long: `Print the version of this program and, if the daemon answers, that of the
+daemon, since when it runs, and how it is. The daemon need not run.`,
 		Args: noArguments,
 		RunE: o.verb(versionRun),
 	}

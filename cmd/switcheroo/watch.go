@@ -49,8 +49,8 @@ func (s *session) watching(ctx context.Context, draw func(ctx context.Context, k
 	}()
 	defer func() { cancel(); <-done }()
 
-	io.WriteString(s.stdout, "\x1b[?25l\x1b[2J") // no cursor, an empty screen
-	defer io.WriteString(s.stdout, "\x1b[?25h")
+	io.WriteString(s.stdout, "\x1b[?25l\x1b[2J")        // no cursor, an empty screen
+	defer io.WriteString(s.stdout, "\r\x1b[K\x1b[?25h") // no ^C, and the cursor again
 	tick := time.NewTicker(redraw)
 	defer tick.Stop()
 	var shown []line

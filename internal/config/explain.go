@@ -88,4 +88,3 @@ func timespan(d time.Duration) string {
 	}
 	return cmp.Or(strings.TrimPrefix(text, " "), "0")
 }
-
