@@ -40,6 +40,7 @@ func screen(ts *testscript.TestScript, neg bool, args []string) {
 		want := regexp.MustCompile("(?m)" + args[0])
 		for end := time.Now().Add(patience); ; time.Sleep(tick) {
 			out, err := tmux(ts, capture...)
+			out = trailing.ReplaceAllString(out, "")
 			if err == nil && want.MatchString(out) {
 				fmt.Fprint(ts.Stdout(), strings.TrimRight(out, "\n")+"\n")
 				return
@@ -52,6 +53,8 @@ func screen(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("screen %s?", verb)
 	}
 }
+
+var trailing = regexp.MustCompile(`(?m)[ \t]+$`)
 
 func tmux(ts *testscript.TestScript, args ...string) (string, error) {
 	cmd := exec.Command("tmux", append([]string{"-S", ts.Getenv("WORK") + "/tmux" + ts.Getenv("SCREEN")}, args...)...)
