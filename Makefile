@@ -22,6 +22,9 @@ unitdir     ?= $(prefix)/lib/systemd/system
 catalogdir  ?= $(prefix)/lib/systemd/catalog
 sysusersdir ?= $(prefix)/lib/sysusers.d
 examplesdir ?= $(prefix)/share/doc/switcheroo/examples
+bashdir     ?= $(prefix)/share/bash-completion/completions
+zshdir      ?= $(prefix)/share/zsh/site-functions
+fishdir     ?= $(prefix)/share/fish/vendor_completions.d
 
 .PHONY: help
 help: ## print this list
@@ -97,9 +100,15 @@ install: ## put what `make build` made where it is looked for (DESTDIR, prefix)
 	install -D -m 0644 packaging/systemd/switcherood.socket $(DESTDIR)$(unitdir)/switcherood.socket
 	install -D -m 0644 packaging/systemd/switcheroo.catalog $(DESTDIR)$(catalogdir)/switcheroo.catalog
 	install -D -m 0644 packaging/sysusers.d/switcheroo.conf $(DESTDIR)$(sysusersdir)/switcheroo.conf
-	install -d $(DESTDIR)$(unitdir) $(DESTDIR)$(mandir)/man5 $(DESTDIR)$(mandir)/man8 $(DESTDIR)$(examplesdir)
+	install -d $(DESTDIR)$(unitdir) $(DESTDIR)$(mandir)/man1 $(DESTDIR)$(mandir)/man5 $(DESTDIR)$(mandir)/man8 $(DESTDIR)$(examplesdir)
+	install -d $(DESTDIR)$(bashdir) $(DESTDIR)$(zshdir) $(DESTDIR)$(fishdir)
 	sed 's|/usr/sbin/switcherood|$(sbindir)/switcherood|' packaging/systemd/switcherood.service >$(DESTDIR)$(unitdir)/switcherood.service
 	chmod 0644 $(DESTDIR)$(unitdir)/switcherood.service
+	bin/switcheroo completion bash >$(DESTDIR)$(bashdir)/switcheroo
+	bin/switcheroo completion zsh >$(DESTDIR)$(zshdir)/_switcheroo
+	bin/switcheroo completion fish >$(DESTDIR)$(fishdir)/switcheroo.fish
+	chmod 0644 $(DESTDIR)$(bashdir)/switcheroo $(DESTDIR)$(zshdir)/_switcheroo $(DESTDIR)$(fishdir)/switcheroo.fish
+	install -m 0644 docs/man/*.1 $(DESTDIR)$(mandir)/man1
 	install -m 0644 docs/man/*.5 $(DESTDIR)$(mandir)/man5
 	install -m 0644 docs/man/*.8 $(DESTDIR)$(mandir)/man8
 	cp -R examples/. $(DESTDIR)$(examplesdir)
@@ -109,6 +118,8 @@ install: ## put what `make build` made where it is looked for (DESTDIR, prefix)
 uninstall: ## take it away again; rules stay until `switcherood --cleanup`
 	rm -f $(DESTDIR)$(bindir)/switcheroo $(DESTDIR)$(sbindir)/switcherood $(DESTDIR)$(unitdir)/switcherood.service $(DESTDIR)$(unitdir)/switcherood.socket
 	rm -f $(DESTDIR)$(catalogdir)/switcheroo.catalog $(DESTDIR)$(sysusersdir)/switcheroo.conf
+	rm -f $(DESTDIR)$(bashdir)/switcheroo $(DESTDIR)$(zshdir)/_switcheroo $(DESTDIR)$(fishdir)/switcheroo.fish
+	rm -f $(addprefix $(DESTDIR)$(mandir)/man1/,$(notdir $(wildcard docs/man/*.1)))
 	rm -f $(addprefix $(DESTDIR)$(mandir)/man5/,$(notdir $(wildcard docs/man/*.5)))
 	rm -f $(addprefix $(DESTDIR)$(mandir)/man8/,$(notdir $(wildcard docs/man/*.8)))
 	rm -rf $(DESTDIR)$(examplesdir)
