@@ -98,7 +98,7 @@ func TestUnitsAreValid(t *testing.T) {
 	}
 	checked := 0
 	for _, b := range shown {
-		if !strings.Contains(b.text, "[X-Switcheroo]") {
+		if !strings.Contains(b.text, "[X-Switcheroo]\n") {
 			continue
 		}
 		checked++
