@@ -46,7 +46,7 @@ func (s *Server) events(c *call) (any, *api.Error) {
 		var lines bytes.Buffer
 		e := json.NewEncoder(&lines)
 		if missed {
-			first := s.Feed.Last()
+			first := s.Feed.Last() + 1
 			if len(news) > 0 {
 				first = news[0].ID
 			}

@@ -145,7 +145,7 @@ func (f *follower) outcome(v *controller.View, in *controller.InstanceView) api.
 
 // judge reports whether the goal is reached, or why it will not be.
 func (f *follower) judge(v *controller.View, in *controller.InstanceView) (bool, *api.Error) {
-	if f.leaving || f.goal == api.ForDrained && !f.had && f.call.route.verb() == "wait" && gone(in) {
+	if f.leaving || f.goal == api.ForDrained && !f.had && f.call.route.verb() == "wait" && retired(in) {
 		return f.left(in)
 	}
 	if in == nil || in.Role == controller.RoleNone {
@@ -234,6 +234,18 @@ func gone(in *controller.InstanceView) bool {
 		return false
 	}
 	return true
+}
+
+// retired reports whether a unit is on its way out, or does not run.
+func retired(in *controller.InstanceView) bool {
+	if in == nil {
+		return true
+	}
+	switch in.Role {
+	case controller.RoleNone, controller.RoleStandby, controller.RoleDraining, controller.RoleStopping, controller.RoleRejected:
+		return true
+	}
+	return false
 }
 
 // alone reports whether nothing but the current instance is left of a service
