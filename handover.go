@@ -40,6 +40,7 @@ type Handover struct {
 	settleOnce, doneOnce  sync.Once
 	mu                    sync.Mutex
 	id                    string // of our generation, once there is one
+	mine                  single.Generation
 	leaving, closed, busy bool
 }
 
@@ -156,8 +157,9 @@ func (h *Handover) switchOver(ctx context.Context) error {
 			h.applyTable(ctx, st.Ports())
 			return fmt.Errorf("the traffic stays where it was: %w", err)
 		}
+		h.remember(installed.ID)
 		h.mu.Lock()
-		h.id = installed.ID
+		h.id, h.mine = installed.ID, installed
 		h.mu.Unlock()
 		attrs := []any{"service", h.name, "port", h.port, "took", time.Since(began).Round(time.Millisecond)}
 		if old, found := st.Find(st.Current); found {
@@ -247,8 +249,11 @@ func (h *Handover) Withdraw(ctx context.Context) error {
 		if st.Current == id {
 			return h.giveUp(ctx, st, id)
 		}
-		if me, found := st.Find(id); found && !me.Told {
+		switch me, found := st.Find(id); {
+		case found && !me.Told:
 			return h.rules.Tell(ctx, st, id) // so that nobody goes back to this one
+		case st.Current != "":
+			h.closeDone() // a newer one has told us to end: there is nothing to wait for
 		}
 		return nil
 	})
@@ -264,6 +269,7 @@ func (h *Handover) giveUp(ctx context.Context, st single.State, id string) error
 		if err := h.rules.Lead(ctx, st, best.ID); err != nil {
 			return err
 		}
+		h.remember(best.ID)
 		h.log.Info("new connections go back to the older process", "service", h.name, "pid", best.PID)
 		after, err := h.rules.Read(ctx)
 		if err != nil {
@@ -271,6 +277,7 @@ func (h *Handover) giveUp(ctx context.Context, st single.State, id string) error
 		}
 		return h.rules.Drop(ctx, after, id)
 	}
+	h.remember(nobody)
 	if err := h.rules.Leave(ctx, st); err != nil {
 		return err
 	}
@@ -303,8 +310,24 @@ func (h *Handover) Close() error {
 	if h.passed {
 		return err
 	}
-	// The last one takes the table with it, unless others still need theirs.
+	// What a farewell was removing when it was cut off, and the table, unless
+	// others still need theirs.
 	h.locked(ctx, func(st single.State) error {
+		var gone []string
+		for _, g := range st.Generations {
+			if alive, err := isAlive(g.PID, g.Start); g.ID != st.Current && g.PID != 0 && err == nil && !alive {
+				gone = append(gone, g.ID)
+			}
+		}
+		if len(gone) > 0 {
+			if err := h.rules.Drop(ctx, st, gone...); err != nil {
+				return err
+			}
+			var err error
+			if st, err = h.rules.Read(ctx); err != nil {
+				return err
+			}
+		}
 		h.applyTable(ctx, st.Ports())
 		return nil
 	})

@@ -3,6 +3,7 @@ package switcheroo
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -33,11 +34,19 @@ type keeper struct {
 	unwatched context.CancelFunc
 	died      chan string
 	saying    sync.Mutex
+	retired   int64  // seconds since boot when this one ceased to be current, as last seen
 	said      string // the last error, so as not to say it again and again
 }
 
 // patience is after how long to look again without a sign.
-const patience = 30 * time.Second
+const patience = 10 * time.Second
+
+// A look costs two commands, and a sign comes to every process of the service at
+// once: so not all look at the same moment, and none very often.
+const (
+	soon      = 20 * time.Millisecond
+	lookEvery = 500 * time.Millisecond
+)
 
 func newKeeper(h *Handover) *keeper {
 	return &keeper{
@@ -60,6 +69,7 @@ func (k *keeper) run(ctx context.Context) {
 	} else {
 		defer stop()
 	}
+	flushed := k.watchTable(ctx)
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	k.keeping.Add(1)
@@ -71,20 +81,36 @@ func (k *keeper) run(ctx context.Context) {
 		if over := k.look(ctx); over {
 			return
 		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-signs:
-		case <-tick.C:
-		case id := <-k.finished:
-			delete(k.farewells, id)
-		case id := <-k.died:
-			if id == k.watched {
-				k.forget()
+		looked := time.Now()
+		var again <-chan time.Time // of the next look, after a sign
+		sign := func() {
+			if again == nil {
+				again = time.After(max(soon+rand.N(soon), lookEvery-time.Since(looked)))
 			}
-			err := k.restore(ctx, id)
-			if k.say(err); err != nil {
-				pause(ctx, tryAgain)
+		}
+		for waiting := true; waiting; {
+			waiting = false
+			select {
+			case <-ctx.Done():
+				return
+			case <-signs:
+				sign()
+				waiting = true
+			case <-flushed:
+				sign()
+				waiting = true
+			case <-again:
+			case <-tick.C:
+			case id := <-k.finished:
+				delete(k.farewells, id)
+			case id := <-k.died:
+				if id == k.watched {
+					k.forget()
+				}
+				err := k.restore(ctx, id)
+				if k.say(err); err != nil {
+					pause(ctx, tryAgain)
+				}
 			}
 		}
 	}
@@ -149,12 +175,17 @@ func (k *keeper) look(ctx context.Context) (over bool) {
 	k.mu.Lock()
 	id, leaving := k.id, k.leaving
 	k.mu.Unlock()
+	if leaving {
+		return true
+	}
+	if st, err = k.mend(ctx, st); err != nil {
+		k.say(err)
+		return false
+	}
 	me, found := st.Find(id)
 	switch {
-	case leaving:
-		return true
 	case st.Current == "":
-		// Somebody has taken the rules away. There is nothing to go by.
+		// The rules were taken away, and are not back yet.
 		return false
 	case !found || me.Told:
 		k.closeDone()

@@ -35,7 +35,7 @@ func Listen(ctx context.Context, o Options) (*Handover, error) {
 func begin(ctx context.Context, o Options) (*Handover, error) {
 	s, err := o.settings()
 	if err != nil {
-		return nil, err
+		return nil, &OptionError{err}
 	}
 	h := newHandover(ctx, s)
 	if !s.portOnly {

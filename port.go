@@ -36,7 +36,7 @@ func reserve(ctx context.Context, s settings, after int) (*reservation, error) {
 			return r, nil
 		}
 	}
-	return nil, fmt.Errorf("no free private port from %d to %d: all %d are in use", s.portMin, s.portMax, n)
+	return nil, fmt.Errorf("%w from %d to %d: all %d are in use", ErrNoPort, s.portMin, s.portMax, n)
 }
 
 // tryPort returns nil if the port is taken. The lock is for those that reserve

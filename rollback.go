@@ -37,11 +37,13 @@ func (h *Handover) successor(st single.State, id string) (single.Generation, boo
 func (h *Handover) restore(ctx context.Context, dead string) error {
 	return h.locked(ctx, func(st single.State) error {
 		current, found := st.Find(st.Current)
-		if !found || current.ID != dead {
+		if found && current.ID != dead {
 			return nil
 		}
-		if alive, err := isAlive(current.PID, current.Start); err != nil || alive {
-			return err
+		if found {
+			if alive, err := isAlive(current.PID, current.Start); err != nil || alive {
+				return err
+			}
 		}
 		best, found := h.successor(st, dead)
 		if !found {
@@ -51,6 +53,7 @@ func (h *Handover) restore(ctx context.Context, dead string) error {
 		if err := h.rules.Lead(ctx, st, best.ID); err != nil {
 			return err
 		}
+		h.remember(best.ID)
 		h.log.Warn("the newer process died: new connections go back to the older one",
 			"service", h.name, "died", current.PID, "pid", best.PID, "took", time.Since(began).Round(time.Millisecond))
 		return nil
@@ -119,6 +122,7 @@ func (k *keeper) handBack(ctx context.Context) error {
 		if err := k.rules.Lead(ctx, st, best.ID); err != nil {
 			return err
 		}
+		k.remember(best.ID)
 		k.log.Warn("new connections go back to the older process", "service", k.name, "pid", best.PID)
 		return nil
 	})

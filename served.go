@@ -77,7 +77,7 @@ func ready(ctx context.Context, s settings, port uint16) ([]sockdiag.Listener, e
 			}
 		}
 		if pause(ctx, lookAgain) != nil {
-			return nil, fmt.Errorf("not ready on private port %d within %v: %w", port, s.probeTimeout, err)
+			return nil, fmt.Errorf("%w on private port %d within %v: %w", ErrNotReady, port, s.probeTimeout, err)
 		}
 	}
 }

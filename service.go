@@ -117,6 +117,9 @@ func cleanup(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
+	if err := writeMemory(path, nobody); err != nil { // before: they look at once
+		return err
+	}
 	if err := rules.Remove(ctx, st); err != nil {
 		return err
 	}

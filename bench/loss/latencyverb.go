@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -32,8 +33,8 @@ func latencyVerb(ctx context.Context, args []string, stdout, stderr io.Writer) e
 	if err != nil {
 		return err
 	}
-	if *runs < 1 {
-		return usageError{fmt.Errorf("-runs: want 1 or more")}
+	if *runs < 1 || *switches < 1 {
+		return usageError{errors.New("-runs and -switches: want 1 or more")}
 	}
 	t := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "contender\tserver\trun\tp99 quiet\tp99 around\tratio")

@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 
+	"github.com/switcheroo/switcheroo/bench/loss/arena"
 	"github.com/switcheroo/switcheroo/bench/loss/cell"
 	"github.com/switcheroo/switcheroo/bench/loss/contender"
 	"github.com/switcheroo/switcheroo/bench/loss/report"
@@ -24,6 +26,7 @@ func longVerb(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	total := flags.Int("total", 10_000, "switches after which to end, with those of earlier runs")
 	services := flags.Int("services", 5, "services side by side")
 	switches := flags.Int("switches", 40, "switches of each service on one host")
+	seed := flags.Uint64("seed", 0, "of the first chunk's pauses, the next one for each further chunk (default: from the clock)")
 	out := flags.String("o", "bench/loss/results", "`directory` for long.json")
 	if err := parse(flags, args, stderr); err != nil {
 		return err
@@ -36,8 +39,11 @@ func longVerb(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	if err != nil {
 		return err
 	}
-	if *services < 1 || *switches < 1 {
-		return usageError{fmt.Errorf("-services and -switches: want 1 or more")}
+	if *total < 1 || *switches < 1 {
+		return usageError{errors.New("-total and -switches: want 1 or more")}
+	}
+	if *services < 1 || *services > arena.MaxServices {
+		return usageError{fmt.Errorf("-services: want 1 to %d", arena.MaxServices)}
 	}
 	if err := os.MkdirAll(*out, 0o755); err != nil {
 		return err
@@ -52,6 +58,9 @@ func longVerb(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	}
 	for sum.Switches() < *total {
 		p := chunk(len(sum.Chunks), picked, kinds, *services, *switches)
+		if p.Seed = newSeed(0); *seed != 0 {
+			p.Seed = *seed + uint64(len(sum.Chunks))
+		}
 		c, err := runCell(ctx, p, stderr)
 		if err != nil {
 			return err
@@ -72,15 +81,22 @@ func longVerb(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 }
 
 // chunk is the plan of chunk n: contenders take turns, and so do the servers,
-// so that each contender meets each server, and each server different others.
+// so that each contender meets each server that it can run, and each server
+// different others.
 func chunk(n int, contenders []contender.Contender, kinds []server.Kind, services, switches int) cell.Plan {
-	round := n / len(contenders)
+	c, round := contenders[n%len(contenders)], n/len(contenders)
+	var able []server.Kind
+	for _, k := range kinds {
+		if c.Supports(k) == nil {
+			able = append(able, k)
+		}
+	}
 	var some []server.Kind
-	for i := range services {
-		some = append(some, kinds[(round*services+i+round/len(kinds))%len(kinds)])
+	for i := range min(services, services*len(able)) { // none for one that can run none: Run says so
+		some = append(some, able[(round*services+i+round/len(able))%len(able)])
 	}
 	return cell.Plan{
-		Contender: contenders[n%len(contenders)], Kinds: some, Switches: switches, Seed: newSeed(0), Rest: rest,
+		Contender: c, Kinds: some, Switches: switches, Rest: rest,
 		Lead: lead, Tail: tail, Adjust: share(services),
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -36,10 +37,14 @@ func runVerb(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	if err != nil {
 		return err
 	}
+	if *switches < 1 || *speed < 0 {
+		return usageError{errors.New("-switches: want 1 or more; -speed: want 0 or more")}
+	}
 	if err := os.MkdirAll(*out, 0o755); err != nil {
 		return err
 	}
 	result := &report.Run{Date: time.Now().UTC().Truncate(time.Second), Seed: newSeed(*seed), Commit: commit(ctx), Machine: report.ThisMachine(ctx)}
+	name := filepath.Join(*out, "run.json")
 	fmt.Fprintf(stderr, "loss: seed %d\n", result.Seed)
 	for _, k := range kinds {
 		for _, c := range picked {
@@ -55,6 +60,10 @@ func runVerb(ctx context.Context, args []string, stdout, stderr io.Writer) error
 				return err
 			}
 			result.Cells = append(result.Cells, seen)
+			// What was seen is kept if a later cell cannot be run.
+			if err := report.WriteJSON(name, result); err != nil {
+				return err
+			}
 		}
 	}
 	if *speed > 0 {
@@ -69,7 +78,6 @@ func runVerb(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	for _, s := range result.Skipped {
 		fmt.Fprintf(stdout, "not run: %s with %s: %s\n", s.Contender, s.Server, s.Why)
 	}
-	name := filepath.Join(*out, "run.json")
 	if err := report.WriteJSON(name, result); err != nil {
 		return err
 	}
@@ -97,6 +105,9 @@ func runCell(ctx context.Context, p cell.Plan, stderr io.Writer) (*judge.Cell, e
 		return nil, err
 	}
 	fmt.Fprintf(stderr, "%-48s %4d switches %7d connections %6d lost  %5.1f s\n", p, c.Switches, c.Total().Connections, c.Failed(), time.Since(began).Seconds())
+	if c.Error != "" {
+		fmt.Fprintln(stderr, "   ", c.Error)
+	}
 	if c.Ours {
 		for _, l := range c.Losses {
 			fmt.Fprintf(stderr, "    switch %d + %v: %s\n", l.Switch, l.After.Round(time.Millisecond), l.Failure)

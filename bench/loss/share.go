@@ -23,13 +23,22 @@ func share(n int) func(*load.Config) {
 	}
 }
 
-// commit names what is being tested, "" if that cannot be found out.
+// commit names what is being tested, "" if that cannot be found out. What the
+// bench itself writes makes no difference.
 func commit(ctx context.Context) string {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, "git", "-c", "safe.directory=*", "describe", "--always", "--dirty").Output()
+	git := func(args ...string) (string, error) {
+		out, err := exec.CommandContext(ctx, "git", append([]string{"-c", "safe.directory=*"}, args...)...).Output()
+		return strings.TrimSpace(string(out)), err
+	}
+	name, err := git("describe", "--always")
 	if err != nil {
 		return ""
 	}
-	return strings.TrimSpace(string(out))
+	changes, err := git("status", "--porcelain", "--untracked-files=no", "--", ":/", ":!/bench/loss/results", ":!/docs")
+	if err != nil || changes != "" {
+		name += "-dirty"
+	}
+	return name
 }

@@ -10,8 +10,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
+	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/switcheroo/switcheroo"
 )
 
 // version is set by the build: -ldflags "-X main.version=1.2.3".
@@ -89,7 +93,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 // report prints what is wrong and what to do about it, and returns the exit
 // status.
 func report(err error, stderr io.Writer) int {
-	err = own(err)
+	err = inContext(own(err))
 	fmt.Fprintf(stderr, "switcheroo: error: %v\n", err)
 	var h interface{ Hint() string }
 	if errors.As(err, &h) && h.Hint() != "" {
@@ -111,6 +115,20 @@ func report(err error, stderr io.Writer) int {
 func own(err error) error {
 	if inner := errors.Unwrap(err); inner != nil && err.Error() == "switcheroo: "+inner.Error() {
 		return inner
+	}
+	return err
+}
+
+// inContext adds to an error of the library's what it means here.
+func inContext(err error) error {
+	var option *switcheroo.OptionError
+	switch {
+	case errors.As(err, &option):
+		return usageError{hinted{err, `see "switcheroo run --help"`}}
+	case errors.Is(err, switcheroo.ErrNoPort):
+		return hinted{err, `"switcheroo run --list" shows what has them; a wider range is for example --ports 61000-61999`}
+	case errors.Is(err, exec.ErrNotFound) && strings.HasPrefix(err.Error(), "iptables: "):
+		return hinted{err, "apt-get install iptables"}
 	}
 	return err
 }

@@ -66,6 +66,9 @@ func serve(ctx context.Context, o runOptions, args []string, steps *steps) error
 	// It ends with this function, and not with a signal.
 	ctx, end := context.WithCancel(ctx)
 	defer end()
+	if err := strangers(ctx, o, steps); err != nil {
+		return err
+	}
 	h, err := listen(ctx, o, steps, signals)
 	if err != nil {
 		return err
@@ -374,8 +377,10 @@ func (s *server) notReady(err error) error {
 		if said := s.notify.said(); said != "" {
 			err = fmt.Errorf("%w; its status is %q", err, said)
 		}
-	default:
+	case errors.Is(err, switcheroo.ErrNotReady):
 		err = own(err)
+	default: // it is ready, and something else is in the way
+		return err
 	}
 	return failure{hinted{fmt.Errorf("%s: %w", s.name, err), s.hint(err)}, exitNotReady}
 }

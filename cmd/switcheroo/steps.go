@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -83,7 +84,11 @@ func (l stepLog) Enabled(_ context.Context, level slog.Level) bool { return leve
 func (l stepLog) Handle(_ context.Context, r slog.Record) error {
 	fields := map[string]string{}
 	var rest strings.Builder
+	cutOff := false
 	note := func(a slog.Attr) bool {
+		if err, ok := a.Value.Any().(error); ok && errors.Is(err, context.Canceled) {
+			cutOff = true
+		}
 		value := valueOf(a.Value.Resolve())
 		fields[a.Key] = value
 		if a.Key != "service" { // its name begins every line
@@ -95,6 +100,9 @@ func (l stepLog) Handle(_ context.Context, r slog.Record) error {
 		note(a)
 	}
 	r.Attrs(note)
+	if cutOff {
+		return nil // by the end of this process, which sees to it itself
+	}
 	if r.Message == goneBack {
 		l.steps.mu.Lock()
 		l.steps.rolledBack = true

@@ -19,6 +19,7 @@ func TestCommandLine(t *testing.T) {
 		"version":          {[]string{"--version"}, exitOK, "switcherood dev\n", ""},
 		"help":             {[]string{"--help"}, exitOK, "Switcherood watches systemd", ""},
 		"unknown option":   {[]string{"--cleanpu"}, exitUsage, "", "switcherood: error: unknown flag: --cleanpu\nswitcherood: hint: "},
+		"metrics nowhere":  {[]string{"--metrics-listen=9599"}, exitUsage, "", "switcherood: error: --metrics-listen: \"9599\": not an address and a port (expected"},
 		"unknown argument": {[]string{"start"}, exitUsage, "", "switcherood: error: unexpected argument \"start\": switcherood takes options only\nswitcherood: hint: "},
 	}
 	for name, tt := range tests {

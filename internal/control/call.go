@@ -114,7 +114,10 @@ func deadline(d api.Duration) time.Duration {
 	return time.Duration(d)
 }
 
-var unitName = regexp.MustCompile(`\A[A-Za-z0-9:_.\\@-]{1,255}\z`)
+var unitName = regexp.MustCompile(`\A[A-Za-z0-9:_.\\@-]+\z`)
+
+// maxUnitName is systemd's limit.
+const maxUnitName = 255
 
 // unit returns the full name of a unit, whose suffix may have been left out.
 func unit(field, name string) (string, *api.Error) {
@@ -125,7 +128,7 @@ func unit(field, name string) (string, *api.Error) {
 		name += ".service"
 	}
 	stem := strings.TrimSuffix(name, ".service")
-	if !unitName.MatchString(name) || stem == "" || strings.HasSuffix(stem, "@") || strings.HasPrefix(stem, "@") {
+	if len(name) > maxUnitName || !unitName.MatchString(name) || stem == "" || strings.HasSuffix(stem, "@") || strings.HasPrefix(stem, "@") {
 		return "", api.Errorf(api.BadRequest, "field %q: %q is not the name of a service unit", field, printable(name))
 	}
 	return name, nil

@@ -96,7 +96,7 @@ const (
 
 // doubt reports whether it is too early to believe that in does not run.
 func (f *follower) doubt(in *controller.InstanceView) bool {
-	if in != nil && (in.Role != controller.RoleNone || in.Status.Active == "failed" && in.Status.Invocation != f.before) {
+	if f.had || in != nil && (in.Role != controller.RoleNone || in.Status.Active == "failed" && in.Status.Invocation != f.before) {
 		return false
 	}
 	if f.doubtful.IsZero() {
@@ -148,6 +148,11 @@ func (f *follower) judge(v *controller.View, in *controller.InstanceView) (bool,
 	if f.leaving || f.goal == api.ForDrained && !f.had && f.call.route.verb() == "wait" && retired(in) {
 		return f.left(in)
 	}
+	if in == nil || in.Role == controller.RoleNone {
+		if why := f.lost(in); why != "" {
+			return false, f.failed(api.RolledBack, why)
+		}
+	}
 	if in == nil {
 		return false, f.failed(api.StartFailed, "it does not run")
 	}
@@ -169,9 +174,6 @@ func (f *follower) judge(v *controller.View, in *controller.InstanceView) (bool,
 	case controller.RoleRejected:
 		return false, f.failed(api.RolledBack, in.Reason)
 	case controller.RoleNone:
-		if in.Reason != "" || f.had {
-			return false, f.failed(api.RolledBack, cmp.Or(in.Reason, "it ended"))
-		}
 		return false, f.failed(api.StartFailed, "it ended before it was ready: "+cmp.Or(in.Status.Result, "success"))
 	}
 	if f.ordered && !f.had { // the order is on its way
@@ -179,6 +181,22 @@ func (f *follower) judge(v *controller.View, in *controller.InstanceView) (bool,
 	}
 	svc := v.Service(in.Service)
 	return false, f.failed(api.Overtaken, "another instance has the traffic: "+cmp.Or(svc.Current, "none"))
+}
+
+// lost says why the unit has lost the traffic that it had, "" if it had none.
+func (f *follower) lost(in *controller.InstanceView) string {
+	if in != nil && in.Reason != "" && in.Status.Invocation != f.before {
+		return in.Reason
+	}
+	for _, n := range f.Feed.All() {
+		if n.ID > f.out.Event && n.Kind == controller.SwitchedBack && n.From == f.unit {
+			return n.Reason
+		}
+	}
+	if f.had {
+		return "it ended"
+	}
+	return ""
 }
 
 // orderTime is how long an order may take; the controller gives it up then.

@@ -56,6 +56,7 @@ func TestDeployFollows(t *testing.T) {
 		"overtaken":                {"", []*controller.View{of(v1, starting), of(in("v3", controller.RoleCurrent), overtaken)}, api.Overtaken},
 		"drained":                  {api.ForDrained, []*controller.View{of(v2, in("v1", controller.RoleStandby)), of(v2, in("v1", controller.RoleDraining)), of(v2, in("v1", controller.RoleStopping)), of(v2)}, ""},
 		"rolled back in a standby": {api.ForDrained, []*controller.View{of(v2, in("v1", controller.RoleStandby)), of(v1, rejected)}, api.RolledBack},
+		"unloaded in a standby":    {api.ForDrained, []*controller.View{of(v2, in("v1", controller.RoleStandby)), of(v1)}, api.RolledBack},
 		"ended in a standby":       {api.ForDrained, []*controller.View{of(v2, in("v1", controller.RoleStandby)), of(v1, failed)}, api.RolledBack},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -95,6 +96,29 @@ func TestLateNewsOfAnEarlierEnd(t *testing.T) {
 	time.Sleep(sure + 100*time.Millisecond)
 	pending(t, done)
 	b.shows(of(in("v2", controller.RoleCurrent)))
+	if o := <-done; o.err != nil {
+		t.Error(o.err)
+	}
+}
+
+// Why it lost the traffic once says nothing of its next start.
+func TestDeployOfOneThatWasRejected(t *testing.T) {
+	b := serve(t)
+	v1, old := in("v1", controller.RoleCurrent), in("v2", controller.RoleNone)
+	old.Reason = "it ended: exit-code"
+	old.Status.Job = "start"
+	b.shows(of(v1, old))
+	started := make(chan struct{})
+	b.fake.start = func(string) error { close(started); return nil }
+	done := b.deploys("")
+	<-started
+	pending(t, done)
+	again := in("v2", controller.RoleStarting)
+	again.Status.Invocation = "another"
+	b.shows(of(v1, again))
+	pending(t, done)
+	again.Role = controller.RoleCurrent
+	b.shows(of(again))
 	if o := <-done; o.err != nil {
 		t.Error(o.err)
 	}

@@ -223,7 +223,7 @@ func (s *Server) check(c *call) (any, *api.Error) {
 		if name == "" {
 			name = what.Files[0].Name[strings.LastIndexByte(what.Files[0].Name, '/')+1:]
 		}
-		if !strings.HasSuffix(name, ".service") || !unitName.MatchString(name) {
+		if !strings.HasSuffix(name, ".service") || len(name) > maxUnitName || !unitName.MatchString(name) {
 			return nil, api.Errorf(api.BadRequest, `field "unit": %q is not the name of a service unit`, printable(name)).
 				WithHint(`name the unit or template that the files are of: "myapp@.service"`)
 		}

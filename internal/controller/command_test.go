@@ -108,6 +108,31 @@ func TestDrainOfTheCurrentOne(t *testing.T) {
 	})
 }
 
+// What could not be drained is not drained at once when it becomes an old one
+// much later.
+func TestDrainThatFails(t *testing.T) {
+	bubble(t, func(h *host) {
+		d := h.run()
+		file := "Listen=443\nStandbySec=10min"
+		h.start(v1, app{file: file})
+		h.serves("myapp", v1)
+		h.start(v2, app{file: file})
+		h.serves("myapp", v2)
+		h.do(func() { h.units[v1].listeners = nil })
+		if due, err := d.SeeOut(h.ctx, v2); !due || err != nil {
+			t.Errorf("%v, %v", due, err)
+		}
+		h.until("v1 is found deaf", time.Minute, func() bool { return h.logged("does not listen any more") == 1 })
+		time.Sleep(time.Minute)
+		h.start(v3, app{file: file})
+		h.serves("myapp", v3)
+		time.Sleep(time.Minute)
+		if h.active(v2) != "active" || d.seen().Instance(v2).Role != RoleStandby {
+			t.Errorf("v2 is %s", h.active(v2))
+		}
+	})
+}
+
 // An old one that is to go now is not kept warm.
 func TestDrainInStandby(t *testing.T) {
 	bubble(t, func(h *host) {

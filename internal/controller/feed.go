@@ -27,8 +27,8 @@ func NewFeed(now time.Time) *Feed {
 	return &Feed{last: uint64(now.UnixMicro()), more: make(chan struct{})}
 }
 
-// add gives n its place.
-func (f *Feed) add(n News) News {
+// Add gives n its place, and wakes who waits for it.
+func (f *Feed) Add(n News) News {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.last++

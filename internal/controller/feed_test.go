@@ -17,7 +17,7 @@ func TestFeed(t *testing.T) {
 		t.Errorf("an empty feed has %v, missed %v", news, missed)
 	}
 	for range feedLen + 10 {
-		f.add(News{Kind: Switched})
+		f.Add(News{Kind: Switched})
 	}
 	select {
 	case <-more:
@@ -63,7 +63,7 @@ func TestFeed(t *testing.T) {
 func TestFeedAcrossRestarts(t *testing.T) {
 	f := NewFeed(time.Now())
 	for range 10 {
-		f.add(News{})
+		f.Add(News{})
 	}
 	time.Sleep(time.Millisecond) // no daemon lives shorter
 	if next := NewFeed(time.Now()); next.Last() < f.Last() {

@@ -80,7 +80,7 @@ func (c *Controller) announce(level slog.Level, message string, n News, args ...
 // publish hands on news that are not worth a line.
 func (c *Controller) publish(n News) News {
 	c.stale()
-	n = c.Feed.add(n)
+	n = c.Feed.Add(n)
 	if c.Tell != nil {
 		c.Tell(n)
 	}

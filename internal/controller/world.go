@@ -72,8 +72,11 @@ func (w *world) prune() {
 	}
 	for name, order := range w.Asked {
 		svc := w.State.Services[name]
-		if svc == nil || svc.serving() == nil || svc.Current.ID != order.From || w.Now > order.Until {
+		if svc == nil || svc.serving() == nil || svc.Current.ID != order.From {
 			delete(w.Asked, name)
+		} else if w.Now > order.Until {
+			delete(w.Asked, name)
+			delete(w.Drains, order.From) // it stays current
 		}
 	}
 	if len(w.Unhealthy)+len(w.Deaf)+len(w.Stopped)+len(w.Drains)+len(w.Expected) == 0 {

@@ -37,7 +37,7 @@ func (s *stage) curl(args ...string) (body, status string) {
 	return out[:max(i, 0)], out[i+1:]
 }
 
-// state returns what an instance is to its service.
+// stateOf returns what an instance is to its service.
 func (s *stage) stateOf(unit string) api.State {
 	s.Helper()
 	all, err := s.api().Instances(s.Context(), api.Select{})

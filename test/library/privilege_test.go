@@ -121,7 +121,7 @@ done; chmod 755 /run/bin/*`)
 				break
 			}
 			failed++
-			if err := containsAll(v2.fails(), "/run/bin/ip", "-w 5 -t nat -", "exit status 4: told to fail"); err != nil {
+			if err := containsAll(v2.fails(), "/run/bin/ip", "-w 15 -t nat -", "exit status 4: told to fail"); err != nil {
 				s.Errorf("command %d: %v", n, err)
 			}
 			if now := s.rules(); now != was {

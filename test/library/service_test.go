@@ -1,17 +1,10 @@
 package library
 
 import (
-	"context"
-	"fmt"
-	"log/slog"
-	"net"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
-
-	"github.com/switcheroo/switcheroo"
 )
 
 // What List says of a service with every kind of process, and what Cleanup
@@ -61,53 +54,4 @@ func TestListAndCleanup(t *testing.T) {
 		s.deploy("v4")
 		s.answers("v4")
 	})
-}
-
-// The number of a port for another process, which nobody else takes meanwhile.
-func TestPortOnly(t *testing.T) {
-	ctx := context.Background()
-	open := func(name string) (*switcheroo.Handover, error) {
-		return switcheroo.Listen(ctx, switcheroo.Options{
-			Name: name, Listen: []string{"18080"}, PortMin: 61700, PortMax: 61701, PortOnly: true,
-			Standby: -1, ProbeTimeout: 300 * time.Millisecond, Log: slog.New(slog.DiscardHandler),
-		})
-	}
-	a, err := open("port-only-a")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer a.Close()
-	b, err := open("port-only-b")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if a.Listener() != nil || a.Port() == b.Port() {
-		t.Errorf("ports %d and %d", a.Port(), b.Port())
-	}
-	if _, err := open("port-only-c"); err == nil || !strings.Contains(err.Error(), "no free private port") {
-		t.Errorf("a third: %v", err)
-	}
-	if err := a.Ready(ctx); err == nil || !strings.Contains(err.Error(), "nothing listens on it") {
-		t.Errorf("ready without a listener: %v", err)
-	}
-	if err := b.Close(); err != nil {
-		t.Error(err)
-	}
-	l, err := net.Listen("tcp4", fmt.Sprintf("127.0.0.1:%d", a.Port()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			c.Close()
-		}
-	}()
-	if err := a.Ready(ctx); err == nil || !strings.Contains(err.Error(), "listens on 127.0.0.1") {
-		t.Errorf("ready with a listener on loopback alone: %v", err)
-	}
 }

@@ -148,8 +148,19 @@ func (p *program) says(word string) string {
 	if rest, found := p.within(patience, word); found {
 		return rest
 	}
-	p.Fatalf("the program has not said %q: %s", word, p.log)
+	p.signalled(syscall.SIGQUIT) // what is it waiting for?
+	p.Fatalf("the program has not said %q within %v, but %q: %s", word, patience, p.words, p.log)
 	return ""
+}
+
+// signalled sends a signal that is to end the program, if it still runs, and
+// gives it time to do so.
+func (p *program) signalled(sig syscall.Signal) {
+	p.cmd.Process.Signal(sig)
+	select {
+	case <-p.ended:
+	case <-time.After(5 * time.Second):
+	}
 }
 
 func (p *program) within(d time.Duration, word string) (rest string, found bool) {

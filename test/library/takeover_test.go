@@ -72,9 +72,7 @@ func TestTakeoverIsExact(t *testing.T) {
 func TestPidReused(t *testing.T) {
 	each(t, func(s *stage) {
 		bystander := s.start("/bin/sleep", "1000")
-		pid := strings.TrimSpace(s.do("pidof -s sleep || pgrep -n sleep"))
-		pids := strings.Fields(s.do("pgrep -x sleep"))
-		pid = pids[len(pids)-1]
+		pid := strings.TrimSpace(s.do("pgrep -xf '/bin/sleep 1000'"))
 		// The original's rule names it; another process listens on the port.
 		other := s.start(s.original, "-name", "other", "-port", "8081")
 		port := other.says("listening")

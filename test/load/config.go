@@ -46,8 +46,7 @@ type Config struct {
 	// Timeout is how long a connect, or the next byte, may take; 10s.
 	Timeout time.Duration
 	// SlowConnect is from when on the answer to a SYN is late, which is a
-	// failure; 200ms.
-	// Negative: never.
+	// failure; 200ms. Negative: never.
 	SlowConnect time.Duration
 	// SourcePorts are taken in turn, by all clients but those of HTTP2, which
 	// close first, so that theirs stay in TIME_WAIT. The zero value leaves all

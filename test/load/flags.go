@@ -28,7 +28,7 @@ func (c *Config) Flags(set *flag.FlagSet) {
 	set.DurationVar(&c.Duration, "duration", 0, fmt.Sprintf("how long to run, at most %v (required)", MaxDuration))
 	set.Int64Var(&c.Connections, "connections", 10_000_000, "connections after which to end")
 	set.DurationVar(&c.Timeout, "timeout", 10*time.Second, "how long a connect, or the next byte, may take")
-	set.DurationVar(&c.SlowConnect, "slow-connect", 200*time.Millisecond, "from when on a connect is a failure (negative: never)")
+	set.DurationVar(&c.SlowConnect, "slow-connect", 200*time.Millisecond, "from when on the answer to a SYN is late, which is a failure (negative: never)")
 	set.Func("source-ports", "`range` of source ports to use in turn, as in 20000-21999", func(s string) (err error) {
 		c.SourcePorts, err = ParsePortRange(s)
 		return err

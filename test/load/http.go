@@ -37,7 +37,8 @@ func httpStream(_ context.Context, t *talk) error {
 
 // exchange sends a request and checks the response with check, byte for byte.
 // With the last one of a connection it asks the server to close, and waits for
-// that; a server may also close of itself if it says so: c.closing. After an error c.phase says when it happened.
+// that; a server may also close of itself if it says so: c.closing. After an
+// error c.phase says when it happened.
 func (c *conn) exchange(path string, last bool, check func(*http.Response) error) error {
 	closing := ""
 	if last {

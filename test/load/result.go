@@ -30,7 +30,6 @@ type Counters struct {
 	Failures     map[Class]int64  `json:"failures,omitempty"`
 	Versions     map[string]int64 `json:"versions,omitempty"`      // that gave these answers
 	ServerResets int64            `json:"server_resets,omitempty"` // by the server's own will; no failures
-	Stalled      int64            `json:"stalled,omitempty"`       // connects that were slow because the clients stood still; no failures
 	IdleCloses   int64            `json:"idle_closes,omitempty"`   // by the server, with no request under way; no failures
 	BusyPorts    int64            `json:"busy_ports,omitempty"`    // source ports passed over; no failures
 	Connects     Histogram        `json:"connects"`                // how long connect took
@@ -42,7 +41,6 @@ func (c *Counters) Merge(o *Counters) {
 	c.Connections += o.Connections
 	c.Requests += o.Requests
 	c.ServerResets += o.ServerResets
-	c.Stalled += o.Stalled
 	c.IdleCloses += o.IdleCloses
 	c.BusyPorts += o.BusyPorts
 	for class, n := range o.Failures {
@@ -90,7 +88,7 @@ type Result struct {
 	Seed     uint64             `json:"seed,omitempty"` // of the run, or of the first that has one
 	Samples  Samples            `json:"samples,omitzero"`
 	// Stalls are when the clients themselves stood still, by time: the machine
-	// gave them no time, and how long a connect took then says nothing about
+	// gave them no time, and how long something took then says little about
 	// the servers.
 	Stalls []Stall `json:"stalls,omitempty"`
 }

@@ -128,8 +128,5 @@ func (r *run) result(details bool) *Result {
 	for _, c := range r.clients {
 		all.Merge(c.seen(details))
 	}
-	if details {
-		all.excuse(r.SlowConnect)
-	}
 	return all
 }

@@ -62,23 +62,9 @@ func (s Samples) All() iter.Seq[Sample] {
 	}
 }
 
-// Between returns the latencies of the requests of kinds (none named: of all)
-// that were under way at some moment from from on and before to. So one that a
-// switch held up is among those around the switch, whenever it ended.
-func (s Samples) Between(from, to time.Time, kinds ...Kind) []time.Duration {
-	first, end := from.UnixMicro(), to.UnixMicro()
-	var found []time.Duration
-	for kind, list := range s.kinds {
-		if len(kinds) > 0 && !slices.Contains(kinds, kind) {
-			continue
-		}
-		for _, x := range list {
-			if x.end >= first && x.end-int64(x.latency) < end {
-				found = append(found, time.Duration(x.latency)*time.Microsecond)
-			}
-		}
-	}
-	return found
+// Add adds a request.
+func (s *Samples) Add(x Sample) {
+	s.add(x.Kind, []sample{newSample(x.End, x.Latency)})
 }
 
 // Merge adds all of o.

@@ -15,30 +15,14 @@ import (
 // at is a moment of the samples of these tests.
 func at(ms int) time.Time { return time.UnixMilli(1_700_000_000_000 + int64(ms)) }
 
-func TestSamplesBetween(t *testing.T) {
+func TestSamplesAdd(t *testing.T) {
 	var s Samples
-	s.add(Short, []sample{newSample(at(10), 5*time.Millisecond), newSample(at(30), time.Millisecond)})
-	s.add(Echo, []sample{newSample(at(100), 90*time.Millisecond)})
-	for _, c := range []struct {
-		from, to int
-		kinds    []Kind
-		want     []time.Duration
-	}{
-		{0, 5, nil, nil}, // the first begins at 5
-		{0, 6, nil, []time.Duration{5 * time.Millisecond}},
-		{10, 11, []Kind{Short}, []time.Duration{5 * time.Millisecond}}, // and ends at 10
-		{11, 29, []Kind{Short}, nil},
-		{50, 60, nil, []time.Duration{90 * time.Millisecond}}, // held up all the time
-		{0, 200, []Kind{Short, Stream}, []time.Duration{time.Millisecond, 5 * time.Millisecond}},
-	} {
-		got := s.Between(at(c.from), at(c.to), c.kinds...)
-		slices.Sort(got)
-		if diff := gocmp.Diff(c.want, got); diff != "" {
-			t.Errorf("from %d to %d of %v: %s", c.from, c.to, c.kinds, diff)
-		}
+	want := []Sample{{Short, at(10), 5 * time.Millisecond}, {Short, at(30), time.Millisecond}, {Echo, at(100), 90 * time.Millisecond}}
+	for _, x := range want {
+		s.Add(x)
 	}
-	if n := len(slices.Collect(s.All())); n != 3 || s.Len() != 3 {
-		t.Errorf("%d samples, %d", n, s.Len())
+	if diff := gocmp.Diff(want, sorted(s)); diff != "" || s.Len() != len(want) {
+		t.Errorf("%d samples: %s", s.Len(), diff)
 	}
 }
 

@@ -59,37 +59,6 @@ func (r *Result) Still() time.Duration {
 	return time.Duration(longest)
 }
 
-// stalled returns for how long of the time from from to to the process stood
-// still.
-func stalled(all []Stall, from, to int64) time.Duration {
-	var sum int64
-	for _, s := range all {
-		sum += max(min(s.To, to)-max(s.From, from), 0)
-	}
-	return time.Duration(sum)
-}
-
-// excuse takes the slow connects that were quick enough but for the time in
-// which this process stood still out of the failures, and counts them as
-// Stalled. A client learns that it is connected when it runs again, not when
-// it is.
-func (r *Result) excuse(slow time.Duration) {
-	r.Failures = slices.DeleteFunc(r.Failures, func(f Failure) bool {
-		if f.Class != SlowConnect {
-			return false
-		}
-		took := time.Duration(f.Connected - f.Began)
-		still := stalled(r.Stalls, f.Began, f.Connected)
-		if took-still > slow {
-			return false
-		}
-		c := r.Kinds[f.Kind]
-		c.Failures[SlowConnect]--
-		c.Stalled++
-		return true
-	})
-}
-
 // note says for people that the clients stood still, if they did for long
 // enough to be of interest.
 func (r *Result) note() string {

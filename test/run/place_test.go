@@ -52,28 +52,40 @@ func TestPID1(t *testing.T) {
 	s.noRules()
 }
 
-// Two containers that share a network, but not their process ids.
+// Two containers that share a network, but not their process ids, cannot see
+// each other: the second one is refused, and the first one untouched.
 func TestTwoContainers(t *testing.T) {
 	t.Parallel()
 	s := set(t)
 	contained := func(version string) *process {
 		t.Helper()
 		command := s.install(version, standalones["python"])
-		p := s.starts(append([]string{"unshare", "--pid", "--fork", "--kill-child", "--mount-proc",
+		return s.starts(append([]string{"unshare", "--pid", "--fork", "--kill-child", "--mount-proc",
 			s.switcheroo, "run", "-l", "8080", "--standby", "500ms", "--notify", "--"}, command...)...)
-		p.says("ready: new connections come here")
-		return p
 	}
-	one := contained("v1")
-	s.served("8080", "v1")
-	says, end := s.hold(server4 + ":8080")
+	contained("v1").says("ready: new connections come here")
 	stop := s.load("8080", load.Config{Short: 4, Rate: 100, KeepAlive: 2})
-	contained("v2")
+	two := contained("v2")
+	two.says("error: process ", "cannot be seen from here, and serves on private port 40400")
+	two.says("hint: if it is in another container, share the process ids")
+	two.exits(1)
+	s.nothingLost(stop(), "v1")
+}
+
+// A start right after the wrapper was killed, while the command is still there.
+func TestStartAfterKill(t *testing.T) {
+	t.Parallel()
+	s := set(t)
+	slow := []string{"sh", "-c", `trap 'sleep 1; kill $!; exit' TERM; "$@" & wait`, "sh"}
+	one := s.run(append(append([]string{"-l", "8080", "-n", "web", "--notify", "--"}, slow...), s.install("v1", standalones["python"])...)...)
+	one.says("ready: new connections come here")
+	one.signal(unix.SIGKILL)
+	<-one.done
+	two := s.deploys("v2", standalones["python"])
 	s.served("8080", "v2")
-	says("v1")
-	end()
-	one.exits(0)
-	s.nothingLost(stop(), "v1", "v2")
+	two.signal(unix.SIGTERM)
+	two.exits(killed)
+	s.noRules()
 }
 
 // The server needs no privilege, and setpriv hands the listener on.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -83,6 +84,28 @@ func TestExamplesStandalone(t *testing.T) {
 			s.noRules()
 		})
 	}
+}
+
+// Loss: one version after the other, nginx and node in turns, under a load that
+// keeps both cores busy. SWITCHEROO_SWITCHES says how many.
+func TestLoss(t *testing.T) {
+	t.Parallel()
+	switches := 4
+	if n, err := strconv.Atoi(os.Getenv("SWITCHEROO_SWITCHES")); err == nil {
+		switches = n
+	}
+	s := set(t)
+	kinds := []standalone{standalones["nginx"], standalones["node"]}
+	last := s.deploys("v0", kinds[1])
+	versions := []string{"v0"}
+	stop := s.load("8080", load.Config{Short: 8, KeepAlive: 4, SourcePorts: load.PortRange{First: 10000, Last: 31999}})
+	for i := range switches {
+		v := fmt.Sprintf("v%d", i+1)
+		next := s.deploys(v, kinds[i%2])
+		last.exits(0)
+		last, versions = next, append(versions, v)
+	}
+	s.nothingLost(stop(), versions...)
 }
 
 // The library's example needs no wrapper, and can be run with one all the same.

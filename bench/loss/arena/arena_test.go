@@ -81,6 +81,20 @@ func TestArena(t *testing.T) {
 		t.Errorf("%d failures, %d requests, served by %v: %v", r.Failed(), c.Requests, c.Versions, r.Failures)
 	}
 
+	// Clients that are gone before they are told to have not seen it all.
+	l, err = a.Load(t.Context(), load.Config{Short: 1, Rate: 10, Duration: 100 * time.Millisecond, SlowConnect: -1}, 8080)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range l.places {
+		if _, err := r.Wait(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := l.Stop(); err == nil || !strings.Contains(err.Error(), "ended by themselves") {
+		t.Errorf("clients that had ended: %v", err)
+	}
+
 	before, err := a.Counters(ctx)
 	if err != nil {
 		t.Fatal(err)
@@ -149,6 +163,23 @@ func TestParseCounters(t *testing.T) {
 	for _, text := range []string{"a b\n1\n", "drop\nx\n"} {
 		if err := parseConntrack(text, got); err == nil {
 			t.Errorf("%q is fine", text)
+		}
+	}
+}
+
+// Every port comes back within seconds to the address that it was at, and there
+// is one for each client of any server's load.
+func TestSourcePorts(t *testing.T) {
+	for rate, want := range map[int]int{0: 1000, 1: 60, 30: 60, 100: 60, 150: 120, 200: 180, 5000: 1000} {
+		if got := sourcePorts(load.Config{Rate: rate}); got != want {
+			t.Errorf("%d ports at %d connections a second, want %d", got, rate, want)
+		}
+	}
+	for _, k := range server.All() {
+		l := k.Load
+		n := l.Short + l.KeepAlive + l.Streams + l.Echo + l.TLS + l.WebSocket + l.HTTP2
+		if ports := sourcePorts(l); ports < n || ports > 2*l.Rate && ports > fewSources {
+			t.Errorf("%s: %d ports for %d clients, %d connections a second", k.Name, ports, n, l.Rate)
 		}
 	}
 }

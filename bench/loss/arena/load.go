@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"time"
 
 	"github.com/switcheroo/switcheroo/test/load"
 )
@@ -16,13 +17,15 @@ type Load struct {
 	places []*load.Remote
 }
 
-// Source ports of the clients of one Load, in each place. They are so few that
-// each comes back within seconds, which is when a forgotten conntrack entry
-// does harm. The kernel gives none of them away, and no server has one.
+// Source ports of the clients of one Load, in each place, of which sourcePorts
+// says how many are used. The kernel gives none of them away, and no server has
+// one.
 const (
 	firstSource = 20000
 	sources     = 1000
-	ranges      = 10 // so many services have clients at a time
+
+	// MaxServices is how many services can have clients at a time.
+	MaxServices = 10
 )
 
 // Load starts the clients of c in each of the two places, to a port of the
@@ -30,8 +33,8 @@ const (
 // families. Targets and source ports of c are filled in; a Duration that is
 // zero is the longest. When ctx ends they are killed.
 func (a *Arena) Load(ctx context.Context, c load.Config, port uint16) (*Load, error) {
-	first := firstSource + sources*((a.loads.Add(1)-1)%ranges)
-	c.SourcePorts = load.PortRange{First: uint16(first), Last: uint16(first + sources - 1)}
+	first := firstSource + sources*((a.loads.Add(1)-1)%MaxServices)
+	c.SourcePorts = load.PortRange{First: uint16(first), Last: uint16(first + int64(sourcePorts(c)) - 1)}
 	if c.Duration == 0 {
 		c.Duration = load.MaxDuration
 	}
@@ -58,6 +61,20 @@ func (a *Arena) Load(ctx context.Context, c load.Config, port uint16) (*Load, er
 	return l, nil
 }
 
+// fewSources is more than there are clients at any rate, and a multiple of the
+// targets of either place: a port comes back to the address that it was at.
+const fewSources = 60
+
+// sourcePorts returns how many source ports clients have: so few that each comes
+// back within a second or two, however low their rate. A forgotten conntrack
+// entry does harm for ten.
+func sourcePorts(c load.Config) int {
+	if c.Rate == 0 {
+		return sources
+	}
+	return min(max(c.Rate/fewSources, 1)*fewSources, sources)
+}
+
 // Running returns when all clients run, which takes about a second.
 func (l *Load) Running(ctx context.Context) error {
 	for _, r := range l.places {
@@ -69,8 +86,18 @@ func (l *Load) Running(ctx context.Context) error {
 }
 
 // Stop tells the clients to finish the request under way, and returns what all
-// of them saw.
-func (l *Load) Stop() (*load.Result, error) { return l.collect((*load.Remote).Stop) }
+// of them saw. It is an error if some had ended before, as they do after
+// load.MaxDuration: they have not seen what came then.
+func (l *Load) Stop() (*load.Result, error) {
+	told := time.Now()
+	return l.collect(func(r *load.Remote) (*load.Result, error) {
+		result, err := r.Stop()
+		if err == nil && result.End < told.UnixNano() {
+			err = fmt.Errorf("clients had ended by themselves, %v before they were told to", told.Sub(time.Unix(0, result.End)).Round(time.Millisecond))
+		}
+		return result, err
+	})
+}
 
 // Wait returns it when the clients have ended by themselves, after Duration.
 func (l *Load) Wait() (*load.Result, error) { return l.collect((*load.Remote).Wait) }

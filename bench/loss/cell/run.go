@@ -23,7 +23,8 @@ const (
 	settleTimeout = 3 * time.Minute
 )
 
-// Run runs p and returns what was seen.
+// Run runs p and returns what was seen. If the contender fails on the way that
+// is a cell with an Error; an error of Run's own means that nothing was seen.
 func Run(ctx context.Context, p Plan) (*judge.Cell, error) {
 	if err := p.check(); err != nil {
 		return nil, err
@@ -34,9 +35,9 @@ func Run(ctx context.Context, p Plan) (*judge.Cell, error) {
 		return nil, fmt.Errorf("%v: %w", p, err)
 	}
 	defer r.arena.Close()
-	result, err := r.play(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("%v: %w", p, err)
+	result, failed := r.play(ctx)
+	if failed != nil && (result == nil || ctx.Err() != nil) {
+		return nil, r.explain(fmt.Errorf("%v: %w", p, failed))
 	}
 	if p.Inspect != nil {
 		if err := within(ctx, startTimeout, func(ctx context.Context) error { return p.Inspect(ctx, r.arena) }); err != nil {
@@ -56,6 +57,9 @@ func Run(ctx context.Context, p Plan) (*judge.Cell, error) {
 	}
 	c.Contender, c.Ours, c.Seed, c.Date = p.Contender.Name(), p.Contender.Ours(), p.Seed, began.UTC().Truncate(time.Second)
 	c.Kernel = r.grown
+	if failed != nil {
+		c.Error = r.explain(failed).Error()
+	}
 	return c, nil
 }
 
@@ -92,7 +96,7 @@ func (r *run) open(ctx context.Context) error {
 }
 
 // play starts the clients, switches all services side by side, and returns what
-// the clients saw.
+// the clients saw, also if the contender failed.
 func (r *run) play(ctx context.Context) (*load.Result, error) {
 	before, err := r.arena.Counters(ctx)
 	if err != nil {
@@ -111,11 +115,9 @@ func (r *run) play(ctx context.Context) (*load.Result, error) {
 	for i, s := range r.services {
 		g.Go(func() error { return r.switchAll(each, s, rand.New(rand.NewPCG(r.Seed, uint64(i)))) })
 	}
-	if err := g.Wait(); err != nil {
-		return nil, err
-	}
+	failed := g.Wait()
 	if err := pause(ctx, r.Tail); err != nil {
-		return nil, err
+		return nil, errors.Join(failed, err)
 	}
 	var sum load.Result
 	var errs []error
@@ -132,7 +134,18 @@ func (r *run) play(ctx context.Context) (*load.Result, error) {
 		return nil, err
 	}
 	r.grown = grown(before, after)
-	return &sum, nil
+	return &sum, failed
+}
+
+// explainTimeout bounds a look at a host where something went wrong.
+const explainTimeout = 30 * time.Second
+
+// explain adds what the servers' host looks like to an error of the contender's:
+// nothing of it is left when the arena is closed.
+func (r *run) explain(err error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), explainTimeout)
+	defer cancel()
+	return fmt.Errorf("%w\n%s", err, r.arena.Host.Diagnose(ctx))
 }
 
 // startLoad starts the clients of every service and returns when all are at

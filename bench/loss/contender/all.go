@@ -10,6 +10,7 @@ func All() []Contender {
 	return []Contender{
 		Switcheroo{Form: "nft", Backend: "iptables-nft"},
 		Switcheroo{Form: "legacy", Backend: "iptables-legacy"},
+		Standalone{},
 		HAProxy{Graceful: true},
 		HAProxy{},
 		Activation{},

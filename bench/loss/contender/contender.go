@@ -48,7 +48,7 @@ type Service struct {
 }
 
 // Preparation is what a host needs before it boots: files by path, and
-// programs by their path there. Enable names units to start at boot.
+// programs by their path there.
 type Preparation struct {
 	Files  map[string]string
 	Binds  map[string]server.Build

@@ -123,11 +123,11 @@ func (HAProxy) ready(ctx context.Context, a *arena.Arena, s Service, version int
 	if err != nil {
 		return err
 	}
-	new := s.Name + "/" + slot(version)
-	if err := haproxy(ctx, a, fmt.Sprintf("set server %s addr 127.0.0.1 port %d", new, port)); err != nil {
+	next := s.Name + "/" + slot(version)
+	if err := haproxy(ctx, a, fmt.Sprintf("set server %s addr 127.0.0.1 port %d", next, port)); err != nil {
 		return err
 	}
-	return haproxy(ctx, a, "set server "+new+" state ready")
+	return haproxy(ctx, a, "set server "+next+" state ready")
 }
 
 // drained returns when a slot has no session.

@@ -16,7 +16,7 @@ import (
 const (
 	firstPrivate   = 61000
 	privateService = 400
-	maxServices    = 10
+	maxServices    = arena.MaxServices
 )
 
 // privatePort is the number of a version's private port. It comes again after

@@ -33,6 +33,11 @@ type Cell struct {
 	// Hit is how many switches lost something, Worst the most that one lost.
 	Hit   int   `json:"hit"`
 	Worst int64 `json:"worst"`
+	// Stood is how often the clients themselves stood still for 50 ms or more.
+	Stood int `json:"stood,omitempty"`
+	// Error is why the run was not carried to its end; what was seen until then
+	// counts all the same.
+	Error string `json:"error,omitempty"`
 	// Losses are the first ones, in full.
 	Losses  []Loss  `json:"losses,omitempty"`
 	Latency Latency `json:"latency"`
@@ -50,6 +55,7 @@ func New(switches []Switch, result *load.Result, own map[uint16][]load.Class) *C
 		Switches: len(switches),
 		Duration: result.Duration(),
 		Kinds:    result.Kinds,
+		Stood:    len(result.Stalls),
 		Lost:     map[load.Class]int64{},
 		Own:      map[load.Class]int64{},
 	}
@@ -121,6 +127,21 @@ func (c *Cell) Failed() int64 {
 		n += m
 	}
 	return n
+}
+
+// Idle returns how many idle connections servers closed. With a contender that
+// waits for connections to end, none should.
+func (c *Cell) Idle() int64 { return c.Total().IdleCloses }
+
+// Slowest returns the longest time that an answer took, of all kinds but streams.
+func (c *Cell) Slowest() time.Duration {
+	var slowest time.Duration
+	for kind, n := range c.Kinds {
+		if n != nil && kind != load.Stream {
+			slowest = max(slowest, n.Answers.Max())
+		}
+	}
+	return slowest
 }
 
 // Total returns the counters of all kinds of clients together.

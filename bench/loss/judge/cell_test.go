@@ -23,6 +23,11 @@ func failure(port uint16, class load.Class, seen time.Duration) load.Failure {
 	return load.Failure{Time: at(seen).UnixNano(), Class: class, Kind: load.Short, Remote: fmt.Sprintf("10.9.0.1:%d", port)}
 }
 
+func answered(version string, f load.Failure) load.Failure {
+	f.Version = version
+	return f
+}
+
 func TestAttribute(t *testing.T) {
 	lines := Timelines([]Switch{switchAt(8081, 2, 2*time.Second), switchAt(8082, 1, 3*time.Second), switchAt(8081, 1, time.Second)})
 	tests := map[string]struct {
@@ -31,10 +36,15 @@ func TestAttribute(t *testing.T) {
 		version int
 		after   time.Duration
 	}{
-		"before the first":          {failure(8081, load.Refused, 900*time.Millisecond), "s1", 0, 0},
-		"as it begins":              {failure(8081, load.Refused, time.Second), "s1", 1, 0},
-		"between two":               {failure(8081, load.Refused, 1700*time.Millisecond), "s1", 1, 700 * time.Millisecond},
-		"after the last":            {failure(8081, load.Refused, 12*time.Second), "s1", 2, 10 * time.Second},
+		"before the first":         {failure(8081, load.Refused, 900*time.Millisecond), "s1", 0, 0},
+		"as it begins":             {failure(8081, load.Refused, time.Second), "s1", 1, 0},
+		"between two":              {failure(8081, load.Refused, 1700*time.Millisecond), "s1", 1, 700 * time.Millisecond},
+		"after the last":           {failure(8081, load.Refused, 12*time.Second), "s1", 2, 10 * time.Second},
+		"of a version that drains": {answered("v0", failure(8081, load.ResetAfter, 2500*time.Millisecond)), "s1", 1, 1500 * time.Millisecond},
+		"of the version there is":  {answered("v1", failure(8081, load.ResetAfter, 1700*time.Millisecond)), "s1", 1, 700 * time.Millisecond},
+		"of the last version":      {answered("v2", failure(8081, load.ResetAfter, 2500*time.Millisecond)), "s1", 2, 500 * time.Millisecond},
+		"a connect that timed out": {load.Failure{Began: at(1500 * time.Millisecond).UnixNano(), Time: at(11500 * time.Millisecond).UnixNano(),
+			Class: load.TimedOut, Phase: load.Connect, Remote: "10.9.0.1:8081"}, "s1", 1, 10500 * time.Millisecond},
 		"of another service":        {failure(8082, load.Refused, 3500*time.Millisecond), "s2", 1, 500 * time.Millisecond},
 		"of a service not switched": {failure(8083, load.Refused, 3500*time.Millisecond), "", 0, 0},
 		"by IPv6": {load.Failure{Time: at(1100 * time.Millisecond).UnixNano(), Remote: "[fd00:9::1]:8081"},

@@ -3,7 +3,48 @@ package judge
 import (
 	"testing"
 	"time"
+
+	"github.com/switcheroo/switcheroo/test/load"
 )
+
+// A switch begins at 1 s and moves the traffic at 1.05 s, another service's at
+// 3 s; requests are every 10 ms and take 1 ms, but for those around a move.
+func TestLatency(t *testing.T) {
+	switches := []Switch{switchAt(8081, 1, time.Second), switchAt(8082, 1, 3*time.Second)}
+	result := &load.Result{Start: epoch.UnixNano()}
+	request := func(kind load.Kind, began, took time.Duration) {
+		result.Samples.Add(load.Sample{Kind: kind, End: at(began + took), Latency: took})
+	}
+	for began := time.Duration(0); began < 5*time.Second; began += 10 * millisecond {
+		request(load.Short, began, millisecond)
+	}
+	request(load.Echo, 1060*millisecond, 40*millisecond)       // around the first move
+	request(load.Short, 900*millisecond, 140*millisecond)      // ends around it
+	request(load.Short, 1110*millisecond, 70*millisecond)      // after it, and not quiet yet
+	request(load.KeepAlive, 2000*millisecond, 20*millisecond)  // quiet
+	request(load.Stream, 500*millisecond, 2000*millisecond)    // takes what it was asked to
+	request(load.KeepAlive, 2700*millisecond, 200*millisecond) // runs into the time before a switch
+	l := latency(result, switches)
+	if l.Around.Max != 140*millisecond || l.Around.N != 2*10+2+2 {
+		t.Errorf("around: %+v", l.Around)
+	}
+	if l.Quiet.Max != 20*millisecond || l.Quiet.P50 != millisecond {
+		t.Errorf("quiet: %+v", l.Quiet)
+	}
+	// The curve goes by when a request began: -150 ms, +10 ms, +60 ms.
+	for after, want := range map[time.Duration]time.Duration{-150 * millisecond: 140 * millisecond, 10 * millisecond: 40 * millisecond,
+		60 * millisecond: 70 * millisecond, 400 * millisecond: millisecond} {
+		if got := l.Curve[(after+Reach)/Step]; got != want {
+			t.Errorf("the curve is %v at %v, want %v", got, after, want)
+		}
+	}
+	if len(l.Curve) != int(2*Reach/Step) {
+		t.Errorf("%d steps", len(l.Curve))
+	}
+	if empty := latency(&load.Result{}, switches); empty.Around.N != 0 || empty.Curve != nil {
+		t.Errorf("without samples: %+v", empty)
+	}
+}
 
 const millisecond = time.Millisecond
 

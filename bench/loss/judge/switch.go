@@ -1,6 +1,8 @@
 package judge
 
 import (
+	"fmt"
+	"slices"
 	"sort"
 	"time"
 
@@ -48,10 +50,18 @@ type Loss struct {
 	After time.Duration `json:"after_ns"`
 }
 
+// replacing returns the index of the switch that replaced a version, named as
+// servers answer; -1 if there was none.
+func (l Timeline) replacing(version string) int {
+	return slices.IndexFunc(l, func(s Switch) bool { return fmt.Sprintf("v%d", s.Version-1) == version })
+}
+
 // Attribute finds the switch that a failure belongs to: the last one of its
 // service that had begun when the failure was seen. What a switch does to a
 // connection shows during it or later (a poisoned conntrack entry refuses ten
-// seconds later), never before.
+// seconds later), never before. A connection that an old version had answered
+// belongs to the switch that replaced that version, however many came since; a
+// connect that timed out belongs to the one before it began.
 func Attribute(f load.Failure, timelines map[uint16]Timeline) Loss {
 	l := Loss{Failure: f}
 	line := timelines[portOf(f.Remote)]
@@ -60,7 +70,14 @@ func Attribute(f load.Failure, timelines map[uint16]Timeline) Loss {
 	}
 	l.Service = line[0].Service
 	seen := time.Unix(0, f.Time)
-	if i := line.At(seen); i >= 0 {
+	i := line.At(seen)
+	if f.Class == load.TimedOut && f.Phase == load.Connect {
+		i = line.At(time.Unix(0, f.Began)) // its SYNs were lost from then on
+	}
+	if own := line.replacing(f.Version); own >= 0 {
+		i = min(i, own)
+	}
+	if i >= 0 {
 		l.Switch, l.After = line[i].Version, seen.Sub(line[i].Began)
 	}
 	return l

@@ -30,6 +30,11 @@ type Chunk struct {
 	Switches    int                  `json:"switches"`
 	Connections map[load.Kind]int64  `json:"connections"`
 	Requests    map[load.Kind]int64  `json:"requests"`
+	Idle        int64                `json:"idle,omitempty"`  // closed between two requests
+	Slowest     time.Duration        `json:"slowest_ns"`      // answer, streams left out
+	Stood       int                  `json:"stood,omitempty"` // how often clients themselves stood still
+	Kernel      map[string]int64     `json:"kernel,omitempty"`
+	Error       string               `json:"error,omitempty"` // why it was not carried to its end
 	Lost        map[load.Class]int64 `json:"lost,omitempty"`
 	Own         map[load.Class]int64 `json:"own,omitempty"`
 	Losses      []judge.Loss         `json:"losses,omitempty"`
@@ -57,6 +62,7 @@ func (l *Long) Add(c *judge.Cell, commit string) {
 	chunk := Chunk{
 		Date: c.Date, Commit: commit, Contender: c.Contender, Servers: c.Servers, Seed: c.Seed, Switches: c.Switches,
 		Connections: map[load.Kind]int64{}, Requests: map[load.Kind]int64{}, Lost: c.Lost, Own: c.Own, Losses: c.Losses,
+		Idle: c.Idle(), Slowest: c.Slowest(), Stood: c.Stood, Kernel: c.Kernel, Error: c.Error,
 	}
 	for kind, n := range c.Kinds {
 		if n != nil {
@@ -75,10 +81,16 @@ func (l *Long) Switches() int {
 	return n
 }
 
-// Lost returns how many connections were lost in all.
+// Lost returns how many connections were lost in all. An idle one that a server
+// closed is one: no version of ours is stopped before its connections have
+// ended. So is a switch that was not made.
 func (l *Long) Lost() int64 {
 	var n int64
 	for _, c := range l.Chunks {
+		n += c.Idle
+		if c.Error != "" {
+			n++
+		}
 		for _, m := range c.Lost {
 			n += m
 		}
@@ -91,6 +103,9 @@ func (l *Long) Lost() int64 {
 func (l *Long) Table(w io.Writer) error {
 	type row struct{ contender, server string }
 	switches, connections, requests, lost := map[row]int{}, map[load.Kind]int64{}, map[load.Kind]int64{}, map[load.Class]int64{}
+	var idle int64
+	var slowest time.Duration
+	broken := 0
 	for _, c := range l.Chunks {
 		for _, s := range c.Servers {
 			switches[row{c.Contender, s}] += c.Switches / len(c.Servers)
@@ -98,6 +113,10 @@ func (l *Long) Table(w io.Writer) error {
 		add(connections, c.Connections)
 		add(requests, c.Requests)
 		add(lost, c.Lost)
+		idle, slowest = idle+c.Idle, max(slowest, c.Slowest)
+		if c.Error != "" {
+			broken++
+		}
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "contender\tserver\tswitches")
@@ -121,6 +140,7 @@ func (l *Long) Table(w io.Writer) error {
 			fmt.Fprintf(t, "%s\t%d\t\n", class, lost[class])
 		}
 	}
+	fmt.Fprintf(t, "closed idle\t%d\t\nhosts where a switch failed\t%d\t\n\t\t\nslowest answer\t%s\t\n", idle, broken, ms(slowest))
 	return t.Flush()
 }
 

@@ -28,8 +28,9 @@ func sample() *Run {
 		Cells: []*judge.Cell{
 			{Contender: "ours", Ours: true, Servers: []string{"quick"}, Switches: 20, TookP50: 90 * time.Millisecond, Kinds: counters,
 				Latency: judge.Latency{Quiet: judge.Percentiles{N: 9, P99: time.Millisecond}, Around: judge.Percentiles{N: 9, P99: 1500 * time.Microsecond}, Curve: curve}},
-			{Contender: "naïve <b>", Servers: []string{"quick", "nginx"}, Switches: 20, Kinds: counters,
-				Lost: map[load.Class]int64{load.Refused: 40, load.Other: 2}},
+			{Contender: "naïve <b>", Servers: []string{"quick", "nginx"}, Switches: 20,
+				Kinds: map[load.Kind]*load.Counters{load.KeepAlive: {Connections: 1000, Requests: 990, IdleCloses: 3}},
+				Lost:  map[load.Class]int64{load.Refused: 40, load.Other: 2}},
 		},
 		Speeds: []Speed{{"ours", 100, 900}, {"ours", 300, 700}, {"ours", 200, 800}},
 	}
@@ -45,9 +46,9 @@ func TestTable(t *testing.T) {
 		got = append(got, strings.Join(strings.Fields(line), " "))
 	}
 	want := []string{
-		"contender server switches connections lost refused timed out reset before byte reset after byte early end wrong bytes syn retransmitted slow connect other switch p50 p99 quiet around",
-		"ours quick 20 1000 0 - - - - - - - - - 90.0 ms 1.0 ms 1.5 ms",
-		"naïve <b> quick+nginx 20 1000 42 40 - - - - - - - 2 - - -",
+		"contender server switches hit connections closed idle lost refused timed out reset before byte reset after byte early end wrong bytes syn retransmitted slow connect other switch p50 p99 quiet around slowest",
+		"ours quick 20 - 1000 - 0 - - - - - - - - - 90.0 ms 1.0 ms 1.5 ms -",
+		"naïve <b> quick+nginx 20 - 1000 3 42 40 - - - - - - - 2 - - - -",
 		"",
 		"contender connections/s requests/s",
 		"ours 200 800",
@@ -157,7 +158,8 @@ func TestLong(t *testing.T) {
 	if diff := cmp.Diff(l, again); diff != "" {
 		t.Error(diff)
 	}
-	if again.Switches() != 40 || again.Lost() != 42 {
+	// 42 failures, and 3 idle connections that were closed.
+	if again.Switches() != 40 || again.Lost() != 45 {
 		t.Errorf("%d switches, %d lost", again.Switches(), again.Lost())
 	}
 }

@@ -28,12 +28,17 @@ type Skip struct {
 	Why       string `json:"why"`
 }
 
-// Lost returns how many connections our own cells lost.
+// Lost returns how many connections our own cells lost. An idle one that a
+// server closed is one, as none of ours is stopped before its connections have
+// ended; and so is a switch that was not made.
 func (r *Run) Lost() int64 {
 	var n int64
 	for _, c := range r.Cells {
 		if c.Ours {
-			n += c.Failed()
+			n += c.Failed() + c.Idle()
+			if c.Error != "" {
+				n++
+			}
 		}
 	}
 	return n

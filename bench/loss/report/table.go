@@ -26,8 +26,17 @@ func classes(cells []*judge.Cell) []load.Class {
 
 // Table writes a run for people, a line a cell and one a contender.
 func (r *Run) Table(w io.Writer) error {
-	if err := r.losses(w); err != nil || len(r.Speeds) == 0 {
+	if err := r.losses(w); err != nil {
 		return err
+	}
+	for _, c := range r.Cells {
+		if c.Error != "" {
+			first, _, _ := strings.Cut(c.Error, "\n")
+			fmt.Fprintf(w, "ended early: %s with %s: %s\n", c.Contender, strings.Join(c.Servers, "+"), first)
+		}
+	}
+	if len(r.Speeds) == 0 {
+		return nil
 	}
 	fmt.Fprintln(w)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
@@ -47,17 +56,17 @@ func (r *Run) losses(w io.Writer) error {
 	cells := r.Cells
 	columns := classes(cells)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprint(t, "contender\tserver\tswitches\tconnections\tlost")
+	fmt.Fprint(t, "contender\tserver\tswitches\thit\tconnections\tclosed idle\tlost")
 	for _, class := range columns {
 		fmt.Fprint(t, "\t", strings.ReplaceAll(string(class), "-", " "))
 	}
-	fmt.Fprintln(t, "\tswitch p50\tp99 quiet\taround")
+	fmt.Fprintln(t, "\tswitch p50\tp99 quiet\taround\tslowest")
 	for _, c := range cells {
-		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%d", c.Contender, strings.Join(c.Servers, "+"), c.Switches, c.Total().Connections, c.Failed())
+		fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%d\t%s\t%d", c.Contender, strings.Join(c.Servers, "+"), c.Switches, count(int64(c.Hit)), c.Total().Connections, count(c.Total().IdleCloses), c.Failed())
 		for _, class := range columns {
 			fmt.Fprintf(t, "\t%s", count(c.Lost[class]))
 		}
-		fmt.Fprintf(t, "\t%s\t%s\t%s\n", ms(c.TookP50), ms(c.Latency.Quiet.P99), ms(c.Latency.Around.P99))
+		fmt.Fprintf(t, "\t%s\t%s\t%s\t%s\n", ms(c.TookP50), ms(c.Latency.Quiet.P99), ms(c.Latency.Around.P99), ms(c.Slowest()))
 	}
 	return t.Flush()
 }

@@ -186,7 +186,7 @@ func TestEveryCommandFails(t *testing.T) {
 						return
 					}
 					var failed *CommandError
-					if !errors.As(err, &failed) || !strings.Contains(err.Error(), "told to fail: -w 5 -t nat -") {
+					if !errors.As(err, &failed) || !strings.Contains(err.Error(), "told to fail: -w 15 -t nat -") {
 						t.Errorf("command %d: error %v", n, err)
 					}
 					if now := show(t, tools); now != was {

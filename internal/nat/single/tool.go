@@ -57,13 +57,17 @@ func IsTemporary(err error) bool {
 }
 
 const (
-	// waitSec is how many seconds a command waits for the xtables lock.
-	waitSec = "5"
+	// waitSec is how many seconds a command waits for the xtables lock, which
+	// on a busy host may have a queue.
+	waitSec = "15"
 	// commandTimeout is for one command, its wait included.
-	commandTimeout = 20 * time.Second
+	commandTimeout = 40 * time.Second
 	// killGrace is how long one may take to end after SIGTERM, which sudo
 	// passes on; SIGKILL it cannot.
 	killGrace = time.Second
+	// readGrace is how long our own reading of what it printed may go on after
+	// its end: on a busy machine that takes seconds.
+	readGrace = 15 * time.Second
 )
 
 var errNoCommand = errors.New("no command given")
@@ -83,7 +87,7 @@ func (t Tool) run(ctx context.Context, args ...string) (string, error) {
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = tee(cmd.Stdout, &stdout), tee(cmd.Stderr, &stderr)
 	if cmd.WaitDelay == 0 {
-		cmd.WaitDelay = killGrace
+		cmd.WaitDelay = readGrace
 	}
 	err := cmd.Start()
 	if err == nil {
