@@ -107,7 +107,9 @@ func checkFiles(names []string) (found *api.Checked, without []string, err error
 		case err != nil:
 			return nil, nil, fmt.Errorf("check %s: %w", u.name, err)
 		case in == nil:
-			without = append(without, u.path)
+			if !u.found { // in a folder there are others, too
+				without = append(without, u.path)
+			}
 			continue
 		default:
 			claims = append(claims, in)

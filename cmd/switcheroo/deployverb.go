@@ -91,7 +91,11 @@ instance is left at the end.`,
 				return usageError{errors.New("--no-block and --wait are two things")}
 			}
 			return o.verb(func(ctx context.Context, s *session, args []string) error {
-				return s.deploy(ctx, o, full(args[0]))
+				unit, err := instanceName(args[0])
+				if err != nil {
+					return err
+				}
+				return s.deploy(ctx, o, unit)
 			})(cmd, args)
 		},
 		ValidArgsFunction: complete(completeUnits, one),

@@ -24,7 +24,11 @@ connections before systemd stops it:
 		Example: "  switcheroo drain myapp@v1",
 		Args:    arguments(1, 1, "INSTANCE"),
 		RunE: o.verb(func(ctx context.Context, s *session, args []string) error {
-			c := change{session: s, unit: full(args[0]), goal: o.wait(api.ForDrained), limit: o.limit(), verb: "drain"}
+			unit, err := instanceName(args[0])
+			if err != nil {
+				return err
+			}
+			c := change{session: s, unit: unit, goal: o.wait(api.ForDrained), limit: o.limit(), verb: "drain"}
 			svc, err := s.serviceOf(ctx, c.unit)
 			if err != nil {
 				return err

@@ -17,6 +17,25 @@ func short(unit string) string { return strings.TrimSuffix(unit, ".service") }
 // full returns a unit's whole name.
 func full(unit string) string { return short(unit) + ".service" }
 
+// instanceName returns the unit that an argument names, which has to be one
+// that can be started.
+func instanceName(arg string) (string, error) {
+	stem := short(arg)
+	bad := strings.ContainsFunc(stem, func(c rune) bool {
+		return !strings.ContainsRune(unitChars, c)
+	})
+	switch {
+	case strings.HasSuffix(stem, "@") && stem != "@" && !bad:
+		return "", usageError{hinted{fmt.Errorf("%s is a template", stem), fmt.Sprintf("name an instance of it, such as %q", stem+"v2")}}
+	case bad, stem == "", strings.HasPrefix(stem, "@"):
+		return "", usageError{hinted{fmt.Errorf("%q is not the name of a service unit", arg), `name one such as "myapp@v2"`}}
+	}
+	return full(arg), nil
+}
+
+// unitChars are the characters of a unit's name.
+const unitChars = `abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:_.\@-`
+
 // versionOf returns what tells an instance from others of its service.
 func versionOf(in *api.Instance) string {
 	if in.Version != "" {
@@ -91,14 +110,25 @@ func nothing(name string, all []api.Service) error {
 
 // near says which name was probably meant, or which there are.
 func near(name string, all []api.Service) string {
+	name = short(name)
 	var services, names []string
-	for _, svc := range all {
+	for i := range all {
+		svc := &all[i]
 		services = append(services, svc.Name)
+		if svc.Name == name && len(svc.Instances) > 0 {
+			return fmt.Sprintf("%s is a service; name an instance of it, such as %q", name, short(svc.Instances[0].Unit))
+		}
 		for _, in := range svc.Instances {
 			names = append(names, short(in.Unit))
+			switch {
+			case short(in.Unit) == name:
+				return fmt.Sprintf("%s is an instance of the service %s", name, svc.Name)
+			case in.Version == name:
+				return fmt.Sprintf("did you mean %q?", short(in.Unit))
+			}
 		}
 	}
-	if best := config.Nearest(short(name), append(services, names...)); best != "" {
+	if best := config.Nearest(name, append(services, names...)); best != "" {
 		return fmt.Sprintf("did you mean %q?", best)
 	}
 	switch n := len(services); {
@@ -123,6 +153,8 @@ func (s *session) suggest(ctx context.Context, err error, name string) error {
 	}
 	with := *known
 	switch hint := near(name, all); {
+	case known.Code == api.NoInstance && strings.HasSuffix(hint, "\""): // it is a service
+		with.HintText = hint
 	case known.Code == api.NoInstance && !strings.HasPrefix(hint, "did you mean"):
 		with.HintText = fmt.Sprintf(`"systemctl cat %s" shows what systemd has; after a change: "systemctl daemon-reload"`, short(name))
 	case known.Code == api.NoInstance:

@@ -40,7 +40,7 @@ func sentence(e *api.Event) string {
 	case api.SwitchedBack:
 		return because(took(fmt.Sprintf("new connections go back to %s, not to %s", unit, from)))
 	case api.Withdrawn:
-		return because(unit + " is gone and no other runs: clients are refused")
+		return fmt.Sprintf("%s is gone (%s) and no other runs: clients are refused", unit, e.Reason)
 	case api.Released:
 		return because("no longer led to " + unit)
 	case api.Quiesced:

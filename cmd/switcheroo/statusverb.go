@@ -145,7 +145,7 @@ func (s *session) instanceLines(svc *api.Service, now time.Time) []line {
 			r.more = append(r.more, line{{"   " + what, moodOfState(in.State)}})
 		}
 		if why := in.Reason; why != "" {
-			if in.State == api.Failed {
+			if !strings.Contains(why, " ") { // a word of systemd's
 				why = "result: " + why
 			}
 			for _, text := range wrap("   ", why, 3, s.fold()) {

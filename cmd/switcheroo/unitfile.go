@@ -19,6 +19,7 @@ import (
 type unitFiles struct {
 	name  string
 	path  string // as it was named
+	found bool   // in a folder that was named
 	files []config.File
 }
 
@@ -26,12 +27,13 @@ type unitFiles struct {
 func unitsOf(paths []string) ([]unitFiles, error) {
 	var all []unitFiles
 	seen := map[string]bool{}
-	add := func(path string) error {
+	add := func(path string, found bool) error {
 		if seen[path] {
 			return nil // named twice, or by several of its drop-ins
 		}
 		seen[path] = true
 		u, err := unitOf(path)
+		u.found = found
 		all = append(all, u)
 		return err
 	}
@@ -41,14 +43,14 @@ func unitsOf(paths []string) ([]unitFiles, error) {
 			if _, err := os.Stat(path); err != nil {
 				return nil, fmt.Errorf("read unit: %w", err)
 			}
-			if err := add(unit + ".service"); err != nil {
+			if err := add(unit+".service", false); err != nil {
 				return nil, err
 			}
 			continue
 		}
 		info, err := os.Stat(path)
 		if err != nil || !info.IsDir() {
-			if err := add(path); err != nil {
+			if err := add(path, false); err != nil {
 				return nil, err
 			}
 			continue
@@ -61,7 +63,7 @@ func unitsOf(paths []string) ([]unitFiles, error) {
 			return nil, fmt.Errorf("no unit in %s: nothing there ends in .service", path)
 		}
 		for _, file := range inside {
-			if err := add(file); err != nil {
+			if err := add(file, true); err != nil {
 				return nil, err
 			}
 		}

@@ -26,7 +26,11 @@ returns once new connections go to it, and fails if they do not:
 		Example: "  systemctl start --no-block myapp@v2 && switcheroo wait myapp@v2",
 		Args:    arguments(1, 1, "INSTANCE"),
 		RunE: o.verb(func(ctx context.Context, s *session, args []string) error {
-			return s.wait(ctx, o, full(args[0]))
+			unit, err := instanceName(args[0])
+			if err != nil {
+				return err
+			}
+			return s.wait(ctx, o, unit)
 		}),
 		ValidArgsFunction: complete(completeInstances, one),
 	}
