@@ -19,7 +19,12 @@ bindir      ?= $(prefix)/bin
 sbindir     ?= $(prefix)/sbin
 mandir      ?= $(prefix)/share/man
 unitdir     ?= $(prefix)/lib/systemd/system
+catalogdir  ?= $(prefix)/lib/systemd/catalog
+sysusersdir ?= $(prefix)/lib/sysusers.d
 examplesdir ?= $(prefix)/share/doc/switcheroo/examples
+bashdir     ?= $(prefix)/share/bash-completion/completions
+zshdir      ?= $(prefix)/share/zsh/site-functions
+fishdir     ?= $(prefix)/share/fish/vendor_completions.d
 
 .PHONY: help
 help: ## print this list
@@ -92,9 +97,18 @@ install: ## put what `make build` made where it is looked for (DESTDIR, prefix)
 	@test -x bin/switcherood -a -x bin/switcheroo || { echo 'make: run "make build" first' >&2; exit 1; }
 	install -D -m 0755 bin/switcheroo $(DESTDIR)$(bindir)/switcheroo
 	install -D -m 0755 bin/switcherood $(DESTDIR)$(sbindir)/switcherood
-	install -d $(DESTDIR)$(unitdir) $(DESTDIR)$(mandir)/man5 $(DESTDIR)$(mandir)/man8 $(DESTDIR)$(examplesdir)
+	install -D -m 0644 packaging/systemd/switcherood.socket $(DESTDIR)$(unitdir)/switcherood.socket
+	install -D -m 0644 packaging/systemd/switcheroo.catalog $(DESTDIR)$(catalogdir)/switcheroo.catalog
+	install -D -m 0644 packaging/sysusers.d/switcheroo.conf $(DESTDIR)$(sysusersdir)/switcheroo.conf
+	install -d $(DESTDIR)$(unitdir) $(DESTDIR)$(mandir)/man1 $(DESTDIR)$(mandir)/man5 $(DESTDIR)$(mandir)/man8 $(DESTDIR)$(examplesdir)
+	install -d $(DESTDIR)$(bashdir) $(DESTDIR)$(zshdir) $(DESTDIR)$(fishdir)
 	sed 's|/usr/sbin/switcherood|$(sbindir)/switcherood|' packaging/systemd/switcherood.service >$(DESTDIR)$(unitdir)/switcherood.service
 	chmod 0644 $(DESTDIR)$(unitdir)/switcherood.service
+	bin/switcheroo completion bash >$(DESTDIR)$(bashdir)/switcheroo
+	bin/switcheroo completion zsh >$(DESTDIR)$(zshdir)/_switcheroo
+	bin/switcheroo completion fish >$(DESTDIR)$(fishdir)/switcheroo.fish
+	chmod 0644 $(DESTDIR)$(bashdir)/switcheroo $(DESTDIR)$(zshdir)/_switcheroo $(DESTDIR)$(fishdir)/switcheroo.fish
+	install -m 0644 docs/man/*.1 $(DESTDIR)$(mandir)/man1
 	install -m 0644 docs/man/*.5 $(DESTDIR)$(mandir)/man5
 	install -m 0644 docs/man/*.8 $(DESTDIR)$(mandir)/man8
 	cp -R examples/. $(DESTDIR)$(examplesdir)
@@ -102,7 +116,10 @@ install: ## put what `make build` made where it is looked for (DESTDIR, prefix)
 
 .PHONY: uninstall
 uninstall: ## take it away again; rules stay until `switcherood --cleanup`
-	rm -f $(DESTDIR)$(bindir)/switcheroo $(DESTDIR)$(sbindir)/switcherood $(DESTDIR)$(unitdir)/switcherood.service
+	rm -f $(DESTDIR)$(bindir)/switcheroo $(DESTDIR)$(sbindir)/switcherood $(DESTDIR)$(unitdir)/switcherood.service $(DESTDIR)$(unitdir)/switcherood.socket
+	rm -f $(DESTDIR)$(catalogdir)/switcheroo.catalog $(DESTDIR)$(sysusersdir)/switcheroo.conf
+	rm -f $(DESTDIR)$(bashdir)/switcheroo $(DESTDIR)$(zshdir)/_switcheroo $(DESTDIR)$(fishdir)/switcheroo.fish
+	rm -f $(addprefix $(DESTDIR)$(mandir)/man1/,$(notdir $(wildcard docs/man/*.1)))
 	rm -f $(addprefix $(DESTDIR)$(mandir)/man5/,$(notdir $(wildcard docs/man/*.5)))
 	rm -f $(addprefix $(DESTDIR)$(mandir)/man8/,$(notdir $(wildcard docs/man/*.8)))
 	rm -rf $(DESTDIR)$(examplesdir)

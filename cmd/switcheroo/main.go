@@ -1,6 +1,7 @@
-// Switcheroo is the command line: `switcheroo run` moves a public TCP port to a
-// new version of a server without losing a connection, with neither a daemon
-// nor systemd. See docs/run.md.
+// Switcheroo is the command line. Most of its verbs, one a file, ask the daemon
+// over its control socket: see docs/cli.md. `switcheroo run` moves a public TCP
+// port to a new version of a server without losing a connection, with neither a
+// daemon nor systemd: see docs/run.md.
 package main
 
 import (
@@ -92,7 +93,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 // report prints what is wrong and what to do about it, and returns the exit
 // status.
 func report(err error, stderr io.Writer) int {
-	err = explain(own(err))
+	err = inContext(own(err))
 	fmt.Fprintf(stderr, "switcheroo: error: %v\n", err)
 	var h interface{ Hint() string }
 	if errors.As(err, &h) && h.Hint() != "" {
@@ -118,8 +119,8 @@ func own(err error) error {
 	return err
 }
 
-// explain adds to an error of the library's what it means here.
-func explain(err error) error {
+// inContext adds to an error of the library's what it means here.
+func inContext(err error) error {
 	var option *switcheroo.OptionError
 	switch {
 	case errors.As(err, &option):
@@ -132,10 +133,25 @@ func explain(err error) error {
 	return err
 }
 
+const rootLong = `Switcheroo moves public TCP ports to new versions of servers without losing a
+connection. Without a verb it lists the services of this host.
+
+"switcheroo run" does it for one server, without daemon and systemd. All other
+verbs ask the daemon, switcherood.`
+
+// Groups of verbs, for --help.
+const (
+	looking  = "looking"
+	changing = "changing"
+	other    = "other"
+)
+
 func root(stdout, stderr io.Writer) *cobra.Command {
+	list := listVerb()
 	cmd := &cobra.Command{
-		Use:   "switcheroo",
+		Use:   "switcheroo [options]",
 		Short: "Move public TCP ports to new versions of servers without losing a connection",
+		Long:  rootLong,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return nil
@@ -146,18 +162,37 @@ func root(stdout, stderr io.Writer) *cobra.Command {
 			}
 			return usageError{hinted{fmt.Errorf("no verb %q", args[0]), hint}}
 		},
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE:          list.RunE,
+		Version:       version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
+	cmd.DisableFlagsInUseLine, cmd.Flags().SortFlags = true, false
+	cmd.Flags().AddFlagSet(list.Flags()) // it is the verb if there is none
 	cmd.SetOut(stdout)
 	cmd.SetErr(stderr)
+	cmd.SetVersionTemplate("switcheroo {{.Version}}\n")
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{hinted{err, fmt.Sprintf("see %q", cmd.CommandPath()+" --help")}}
 	})
 	cmd.SuggestionsMinimumDistance = 2
 	cmd.CompletionOptions.DisableDefaultCmd = true
 	cmd.SetHelpCommand(&cobra.Command{Hidden: true, Use: "no-help"}) // --help is enough
-	cmd.AddCommand(runVerb(), versionVerb())
+	cmd.SetUsageFunc(usage)
+	cobra.EnableCommandSorting = false // what is used most comes first
+	for _, g := range []struct {
+		id, title string
+		verbs     []*cobra.Command
+	}{
+		{looking, "Look:", []*cobra.Command{list, statusVerb(), connectionsVerb(), historyVerb(), eventsVerb(), catVerb(), checkVerb()}},
+		{changing, "Change:", []*cobra.Command{deployVerb(), rollbackVerb(), drainVerb(), waitVerb(), runVerb()}},
+		{other, "Other:", []*cobra.Command{completionVerb(), versionVerb()}},
+	} {
+		cmd.AddGroup(&cobra.Group{ID: g.id, Title: g.title})
+		for _, verb := range g.verbs {
+			verb.GroupID, verb.DisableFlagsInUseLine = g.id, true
+			cmd.AddCommand(verb)
+		}
+	}
 	return cmd
 }

@@ -68,7 +68,7 @@ func runVerb() *cobra.Command {
 	}
 	cmd := &cobra.Command{
 		Use:     "run --listen PORT [options] -- COMMAND [ARGUMENT...]",
-		Short:   "run a server whose next version takes over without losing a connection",
+		Short:   "run a server whose next version takes over, without a daemon",
 		Long:    runLong,
 		Example: runExamples,
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -27,9 +27,7 @@ type steps struct {
 }
 
 func newSteps(w io.Writer, name string, quiet bool) *steps {
-	f, ok := w.(*os.File)
-	colour := ok && isTerminal(f) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
-	return &steps{w: w, name: name, quiet: quiet, colour: colour}
+	return &steps{w: w, name: name, quiet: quiet, colour: terminalOf(w).colours()}
 }
 
 func isTerminal(f *os.File) bool {

@@ -1,27 +1,60 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/switcheroo/switcheroo/internal/api"
 )
 
 func versionVerb() *cobra.Command {
-	return &cobra.Command{
-		Use:   "version",
-		Short: "print the version",
-		Args:  noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "switcheroo %s\n", version)
-			return err
-		},
+	var o options
+	cmd := &cobra.Command{
+		Use:   "version [options]",
+		Short: "print the version, and the daemon's",
+		Long: `Print the version of this program and, if the daemon answers, that of the
+daemon, since when it runs, and how it is. The daemon need not run.`,
+		Args: noArguments,
+		RunE: o.verb(versionRun),
 	}
+	o.jsonFlag(cmd)
+	return cmd
 }
+
+// versions is what version prints as JSON.
+type versions struct {
+	Version string      `json:"version"`
+	Daemon  *api.Health `json:"daemon,omitempty"`
+}
+
+func versionRun(ctx context.Context, s *session, _ []string) error {
+	v := versions{Version: version}
+	ctx, cancel := context.WithTimeout(ctx, versionTimeout)
+	defer cancel()
+	h, err := s.client.Health(ctx)
+	if err == nil {
+		v.Daemon = h
+	}
+	if s.json.on() {
+		return s.value(v)
+	}
+	s.lines(text("switcheroo " + v.Version))
+	if h := v.Daemon; h != nil {
+		s.lines(text(fmt.Sprintf("switcherood %s, %s, up %s, rules by %s", h.Version, h.Status, rough(time.Duration(h.Uptime)), h.Backend)))
+		for _, p := range h.Problems {
+			s.lines(line{{"  " + p, bad}})
+		}
+	}
+	return nil
+}
+
+// versionTimeout is how long the daemon may take to answer.
+const versionTimeout = 2 * time.Second
 
 // noArguments is for verbs that take options only.
 func noArguments(cmd *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return usageError{hinted{fmt.Errorf("unexpected argument %q", args[0]), fmt.Sprintf("see %q", cmd.CommandPath()+" --help")}}
-	}
-	return nil
+	return arguments(0, 0, "")(cmd, args)
 }

@@ -17,7 +17,7 @@ func clean(ctx context.Context, o options, stdout io.Writer) error {
 	defer cancel()
 	var level slog.LevelVar
 	level.Set(slog.LevelWarn)
-	log := newLog(o.stderr, &level)
+	log := newLog(o.stderr, &level, nil)
 	settings, err := readSettings(o, log)
 	if err != nil {
 		return err

@@ -10,17 +10,21 @@ import (
 	"strings"
 	"sync"
 	"unicode"
+
+	"github.com/switcheroo/switcheroo/internal/controller"
 )
 
 // newLog returns a logger that writes "message key=value ..." lines to w. Under
 // journald each line begins with its priority (sd-daemon(3)) and carries no
-// time, which the journal adds itself.
-func newLog(w io.Writer, level slog.Leveler) *slog.Logger {
+// time, which the journal adds itself; if j is not nil, the lines go there, with
+// fields, and to w only when that fails.
+func newLog(w io.Writer, level slog.Leveler, j *journal) *slog.Logger {
 	return slog.New(&handler{
 		mu:      &sync.Mutex{},
 		out:     w,
 		level:   level,
 		journal: os.Getenv("JOURNAL_STREAM") != "",
+		native:  j,
 	})
 }
 
@@ -30,23 +34,22 @@ type handler struct {
 	out     io.Writer
 	level   slog.Leveler
 	journal bool
+	native  *journal
 	attrs   []slog.Attr
 	group   string
 }
 
 func (h *handler) Enabled(_ context.Context, l slog.Level) bool { return l >= h.level.Level() }
 
-func (h *handler) Handle(_ context.Context, r slog.Record) error {
+func (h *handler) Handle(ctx context.Context, r slog.Record) error {
 	var line bytes.Buffer
-	if h.journal {
-		line.WriteString(priority(r.Level))
-	} else {
-		line.WriteString(r.Time.Format("15:04:05.000 "))
-	}
 	line.WriteString(r.Message)
+	values := map[string]string{}
 	sep := ": "
 	write := func(a slog.Attr) bool {
-		line.WriteString(sep + a.Key + "=" + quote(a.Value.Resolve().String()))
+		value := a.Value.Resolve().String()
+		values[a.Key] = value
+		line.WriteString(sep + a.Key + "=" + quote(value))
 		sep = " "
 		return true
 	}
@@ -54,10 +57,16 @@ func (h *handler) Handle(_ context.Context, r slog.Record) error {
 		write(a)
 	}
 	r.Attrs(func(a slog.Attr) bool { return write(h.qualify(a)) })
-	line.WriteByte('\n')
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	_, err := h.out.Write(line.Bytes())
+	if h.native != nil && h.native.send(r.Level, line.String(), fieldsOf(controller.NewsOf(ctx), values)) == nil {
+		return nil
+	}
+	begin := r.Time.Format("15:04:05.000 ")
+	if h.journal {
+		begin = priority(r.Level)
+	}
+	_, err := io.WriteString(h.out, begin+line.String()+"\n")
 	return err
 }
 

@@ -108,6 +108,7 @@ finish its connections, and stops it. It is started by switcherood.service.`,
 	f.SortFlags = false
 	f.StringVar(&o.config, "config", o.config, "read the daemon's settings from `FILE` and FILE.d/*.conf")
 	f.StringVar(&o.logLevel, "log-level", "", "log `LEVEL`: debug, info, warning or error; overrides LogLevel=")
+	f.StringVar(&o.metrics, "metrics-listen", "", "serve /metrics on `ADDRESS:PORT` as well; overrides MetricsListen=")
 	f.BoolVar(&cleanup, "cleanup", false, "remove every rule of switcherood from the kernel, and exit")
 	return cmd
 }

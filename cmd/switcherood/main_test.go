@@ -19,6 +19,7 @@ func TestCommandLine(t *testing.T) {
 		"version":          {[]string{"--version"}, exitOK, "switcherood dev\n", ""},
 		"help":             {[]string{"--help"}, exitOK, "Switcherood watches systemd", ""},
 		"unknown option":   {[]string{"--cleanpu"}, exitUsage, "", "switcherood: error: unknown flag: --cleanpu\nswitcherood: hint: "},
+		"metrics nowhere":  {[]string{"--metrics-listen=9599"}, exitUsage, "", "switcherood: error: --metrics-listen: \"9599\": not an address and a port (expected"},
 		"unknown argument": {[]string{"start"}, exitUsage, "", "switcherood: error: unexpected argument \"start\": switcherood takes options only\nswitcherood: hint: "},
 	}
 	for name, tt := range tests {
@@ -40,7 +41,7 @@ func TestCommandLine(t *testing.T) {
 func TestLogLine(t *testing.T) {
 	t.Setenv("JOURNAL_STREAM", "8:1")
 	var out bytes.Buffer
-	log := newLog(&out, slog.LevelInfo)
+	log := newLog(&out, slog.LevelInfo, nil)
 	log.Debug("not shown")
 	log.Info("switched", "service", "myapp", "reason", "it is ready")
 	log.With("unit", "a.service").WithGroup("old").Warn("left", "connections", 3)
@@ -58,7 +59,7 @@ func TestLogLine(t *testing.T) {
 func TestLogOutsideTheJournalHasTime(t *testing.T) {
 	t.Setenv("JOURNAL_STREAM", "")
 	var out bytes.Buffer
-	newLog(&out, slog.LevelInfo).Info("ready")
+	newLog(&out, slog.LevelInfo, nil).Info("ready")
 	if got := out.String(); len(got) != len("15:04:05.000 ready\n") || got[2] != ':' {
 		t.Errorf("got %q", got)
 	}

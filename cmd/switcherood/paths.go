@@ -16,5 +16,8 @@ func defaultPaths() paths {
 // rulesLock serialises all who write our rules.
 func (p paths) rulesLock() string { return filepath.Join(p.runtime, "rules.lock") }
 
+// control is the control socket.
+func (p paths) control() string { return filepath.Join(p.runtime, "control.sock") }
+
 // daemonLock is held for as long as a daemon lives.
 func (p paths) daemonLock() string { return filepath.Join(p.runtime, "switcherood.lock") }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"os/signal"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/switcheroo/switcheroo/internal/config"
+	"github.com/switcheroo/switcheroo/internal/control"
 	"github.com/switcheroo/switcheroo/internal/controller"
 	"github.com/switcheroo/switcheroo/internal/drain"
 	"github.com/switcheroo/switcheroo/internal/lock"
@@ -25,13 +27,14 @@ type options struct {
 	paths
 	config   string // of the daemon's settings
 	logLevel string // before LogLevel=, "" if not given
+	metrics  string // before MetricsListen=, "" if not given
 	stderr   io.Writer
 }
 
 // serve runs the daemon until ctx ends.
 func serve(ctx context.Context, o options) error {
 	var level slog.LevelVar
-	log := newLog(o.stderr, &level)
+	log := newLog(o.stderr, &level, openJournal())
 	settings, err := readSettings(o, log)
 	if err != nil {
 		return err
@@ -44,6 +47,11 @@ func serve(ctx context.Context, o options) error {
 	}
 	defer alone.Release()
 
+	socket, err := controlSocket(o.control())
+	if err != nil {
+		return fmt.Errorf("control socket: %w", err)
+	}
+	defer socket.Close()
 	rules, err := openRules(ctx, settings.Backend, o.rulesLock(), log)
 	if err != nil {
 		return err
@@ -55,26 +63,43 @@ func serve(ctx context.Context, o options) error {
 	templates := newTemplates(client, log)
 	note := newNotifier(log)
 	monitor := drain.New(log)
+	metrics := control.NewMetrics(version, rules.name())
 	ctl := controller.New(controller.Options{
 		Units:   units{client},
 		Router:  rules,
 		Sockets: sockets{monitor},
-		Prober:  prober{},
+		Prober:  prober{metrics},
 		Store:   controller.FileStore{Runtime: o.runtime, Persistent: o.persistent},
 		Log:     log,
 		Now:     monotonic,
+		Tell:    metrics.Tell,
 		Ready:   func() { note.ready(); log.Info("ready", "version", version, "backend", rules.name()) },
+	})
+
+	server := control.New(control.Options{
+		World:   ctl,
+		Feed:    ctl.Feed,
+		Units:   controlUnits{client, ctl},
+		Sockets: controlSockets{},
+		Metrics: metrics,
+		Log:     log,
+		Version: version,
+		Backend: rules.name(),
 	})
 
 	g, ctx := errgroup.WithContext(ctx)
 	fromSystemd := make(chan sysunit.Event)
 	toController := make(chan controller.Event, 64)
 	g.Go(func() error { return client.Run(ctx, fromSystemd) })
-	g.Go(func() error { return translate(ctx, fromSystemd, toController, templates.changed) })
+	g.Go(func() error { return translate(ctx, fromSystemd, toController, templates.changed, metrics.Reconnected) })
 	g.Go(func() error { return templates.run(ctx) })
 	g.Go(func() error { return ctl.Run(ctx, toController) })
 	g.Go(func() error { return rules.watch(ctx, ctl.RulesChanged) })
 	g.Go(func() error { return note.watchdog(ctx, ctl.Ping) })
+	g.Go(func() error { return server.Run(ctx, socket) })
+	if settings.MetricsListen != "" {
+		g.Go(func() error { return serveMetrics(ctx, server, settings.MetricsListen, log) })
+	}
 	g.Go(func() error {
 		return onHangup(ctx, func() {
 			note.reloading()
@@ -84,6 +109,9 @@ func serve(ctx context.Context, o options) error {
 				level.Set(next.LogLevel)
 				if next.Backend != settings.Backend {
 					log.Warn("another Backend= is used after a restart of switcherood", "now", settings.Backend, "then", next.Backend)
+				}
+				if next.MetricsListen != settings.MetricsListen {
+					log.Warn("another MetricsListen= is used after a restart of switcherood", "now", settings.MetricsListen, "then", next.MetricsListen)
 				}
 			}
 			client.Resync()
@@ -96,6 +124,17 @@ func serve(ctx context.Context, o options) error {
 		return nil
 	}
 	return err
+}
+
+// serveMetrics answers /metrics on a TCP address. Without it the daemon works as
+// well, so what is wrong with it is only told.
+func serveMetrics(ctx context.Context, server *control.Server, addr string, log *slog.Logger) error {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
+	if err != nil {
+		log.Error("metrics not served by the network", "error", err)
+		return nil
+	}
+	return server.ServeMetrics(ctx, l)
 }
 
 // readSettings reads the daemon's settings. Errors in them are logged, and the
@@ -117,8 +156,10 @@ func readSettings(o options, log *slog.Logger) (config.Daemon, error) {
 	if settings.PrivatePorts != config.DefaultPrivatePorts {
 		log.Warn("PrivatePorts= has no effect in this version: no ports are handed out yet", "value", settings.PrivatePorts)
 	}
-	if settings.MetricsListen != "" {
-		log.Warn("MetricsListen= has no effect in this version: metrics are not served yet", "value", settings.MetricsListen)
+	if o.metrics != "" {
+		if settings.MetricsListen, err = config.ParseMetricsListen(o.metrics); err != nil {
+			return config.Daemon{}, usageError{fmt.Errorf("--metrics-listen: %w", err)}
+		}
 	}
 	if o.logLevel != "" {
 		if settings.LogLevel, err = config.ParseLogLevel(o.logLevel); err != nil {

@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/switcheroo/switcheroo/internal/config"
+	"github.com/switcheroo/switcheroo/internal/control"
 	"github.com/switcheroo/switcheroo/internal/controller"
 	"github.com/switcheroo/switcheroo/internal/drain"
 	"github.com/switcheroo/switcheroo/internal/probe"
@@ -33,10 +35,19 @@ func fromLeft(l drain.Left) controller.Left {
 	return controller.Left{HalfOpen: l.HalfOpen, Unaccepted: l.Unaccepted, Connections: l.Live, Tracked: l.Entries}
 }
 
-// prober asks instances by the network.
-type prober struct{}
+// prober asks instances by the network, and counts how that ends.
+type prober struct{ metrics *control.Metrics }
 
-func (prober) Probe(ctx context.Context, p config.Probe, addr netip.AddrPort) error {
+func (p prober) Probe(ctx context.Context, how config.Probe, addr netip.AddrPort) error {
+	err := ask(ctx, how, addr)
+	if how.Kind != config.ProbeNone {
+		kind, _, _ := strings.Cut(how.String(), ":")
+		p.metrics.Probed(kind, err)
+	}
+	return err
+}
+
+func ask(ctx context.Context, p config.Probe, addr netip.AddrPort) error {
 	switch p.Kind {
 	case config.ProbeTCP:
 		return probe.TCP(ctx, addr)

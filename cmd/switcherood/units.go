@@ -98,8 +98,8 @@ func fromStatus(s sysunit.Status) controller.Unit {
 }
 
 // translate hands systemd's news to the controller until ctx ends. It calls
-// reloaded when all of it was read anew.
-func translate(ctx context.Context, from <-chan sysunit.Event, to chan<- controller.Event, reloaded func()) error {
+// reloaded when all of it was read anew, and lost when the connection is.
+func translate(ctx context.Context, from <-chan sysunit.Event, to chan<- controller.Event, reloaded, lost func()) error {
 	for {
 		var out controller.Event
 		select {
@@ -117,8 +117,9 @@ func translate(ctx context.Context, from <-chan sysunit.Event, to chan<- control
 				out.Kind, out.Unit = controller.Changed, fromStatus(e.Unit)
 			case sysunit.Gone:
 				out.Kind, out.Name = controller.Gone, e.Name
-			default:
-				continue // Lost: what is known holds until the next Resync
+			default: // Lost: what is known holds until the next Resync
+				lost()
+				continue
 			}
 		}
 		select {

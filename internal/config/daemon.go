@@ -121,6 +121,15 @@ func ParseLogLevel(s string) (slog.Level, error) {
 	return level, nil
 }
 
+// ParseMetricsListen reads what MetricsListen= may say.
+func ParseMetricsListen(s string) (string, error) {
+	addr, f := parseHostPort(s)
+	if f != nil {
+		return "", fmt.Errorf("%q: %s (%s)", s, f.message, f.hint)
+	}
+	return addr, nil
+}
+
 func parseLogLevel(s string) (slog.Level, *fault) {
 	switch s {
 	case "debug":

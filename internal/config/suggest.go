@@ -23,6 +23,10 @@ func oneOf(known []string) string {
 	return strings.Join(known, "")
 }
 
+// Nearest returns the one of known that word is a misspelling of, or "": for
+// names of other things than keys and values.
+func Nearest(word string, known []string) string { return nearest(word, known) }
+
 // nearest returns the one of known that word is a misspelling of, or "". A
 // third of the letters may differ, letter case apart, or one be the beginning
 // of the other.

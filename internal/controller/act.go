@@ -1,7 +1,9 @@
 package controller
 
 import (
+	"cmp"
 	"context"
+	"log/slog"
 	"time"
 )
 
@@ -22,6 +24,7 @@ func (c *Controller) act(ctx context.Context, a action) (changed bool) {
 	case forget:
 		c.forget(a)
 	case prepare:
+		c.publish(News{Kind: Probing, Message: "looked at", Service: a.Instance.Service, Unit: a.Unit.Name, Invocation: a.Unit.Invocation})
 		t := task{prepareTask, a.Unit.Invocation}
 		c.start(ctx, t, func(ctx context.Context) result { return c.prepare(ctx, a) })
 		c.tasks[t].unit = a.Unit.Name
@@ -37,13 +40,18 @@ func (c *Controller) act(ctx context.Context, a action) (changed bool) {
 		c.start(ctx, task{promoteTask, a.Old.ID}, func(ctx context.Context) result { return c.promote(ctx, a) })
 		return false
 	case drain:
+		n := about(DrainBegan, a.Service, &a.Old.Activation)
+		n.Message = "draining"
+		c.publish(n)
 		c.start(ctx, task{drainTask, a.Old.ID}, func(ctx context.Context) result { return c.drain(ctx, a) })
 		return false
 	case stop:
 		c.start(ctx, task{stopTask, a.Old.ID}, func(ctx context.Context) result { return c.stop(ctx, a) })
 		return false
 	case reset:
-		c.Log.Warn("old one stopped, but not cleanly", "service", a.Service, "unit", a.Old.Unit, "result", a.Unit.Result)
+		n := about(Trouble, a.Service, &a.Old.Activation)
+		n.Reason = a.Unit.Result
+		c.announce(slog.LevelWarn, "old one stopped, but not cleanly", n, "service", a.Service, "unit", a.Old.Unit, "result", a.Unit.Result)
 		c.start(ctx, task{resetTask, a.Old.ID}, func(ctx context.Context) result { return c.reset(ctx, a) })
 		return false
 	}
@@ -69,7 +77,8 @@ func (c *Controller) tellRefusal(service, id string, r, before Refusal) {
 	if svc := c.world.State.Services[service]; svc != nil && svc.serving() != nil && svc.Current.ID == id {
 		message = "changed settings not taken over"
 	}
-	c.Log.Warn(message, "service", service, "unit", r.Unit, "reason", r.Reason, "current", c.currentUnit(service))
+	c.announce(slog.LevelWarn, message, News{Kind: Refused, Service: service, Unit: r.Unit, Invocation: id, Reason: r.Reason, From: c.currentUnit(service)},
+		"service", service, "unit", r.Unit, "reason", r.Reason, "current", cmp.Or(c.currentUnit(service), "none"))
 }
 
 func (c *Controller) supersede(a supersede) {
@@ -80,13 +89,15 @@ func (c *Controller) supersede(a supersede) {
 	svc.retire(o)
 	delete(svc.Refused, o.ID)
 	c.dirty = true // its private port is guarded from now on
-	c.Log.Info("not switched to, and seen out", "service", a.Service, "unit", o.Unit, "reason", a.Why)
+	n := about(Superseded, a.Service, &o.Activation)
+	n.Reason = a.Why
+	c.announce(slog.LevelInfo, "not switched to, and seen out", n, "service", a.Service, "unit", o.Unit, "reason", a.Why)
 }
 
 func (c *Controller) adopt(a adopt) {
 	cur := c.world.State.service(a.Service).Current
 	if !same(&cur.Instance, &a.Instance) {
-		c.Log.Info("settings changed", "service", a.Service, "unit", a.Instance.Unit)
+		c.announce(slog.LevelInfo, "settings changed", about(Adopted, a.Service, cur), "service", a.Service, "unit", a.Instance.Unit)
 	}
 	cur.Instance, cur.Found = a.Instance, false
 	c.settings.stale = true
@@ -97,7 +108,7 @@ func (c *Controller) adopt(a adopt) {
 func (c *Controller) dismiss(a dismiss) {
 	o := c.world.State.service(a.Service).old(a.ID)
 	o.Stopping = true
-	c.Log.Info("stopping", "service", a.Service, "unit", o.Unit)
+	c.announce(slog.LevelInfo, "stopping", about(StopBegan, a.Service, &o.Activation), "service", a.Service, "unit", o.Unit)
 }
 
 // seeOut are the kinds of tasks that see an old activation out.
@@ -113,10 +124,14 @@ func (c *Controller) end(a end) {
 	c.cancel(drainTask, a.ID)
 	c.dirty = true // its private port is guarded no longer
 	c.unsaved = true
+	n := about(Ended, a.Service, &o.Activation)
+	n.Took = c.Now() - o.Since
 	if o.Stopping {
-		c.Log.Info("stopped", "service", a.Service, "unit", o.Unit, "after", (c.Now() - o.Since).Round(time.Millisecond))
+		n.Kind = Stopped
+		c.announce(slog.LevelInfo, "stopped", n, "service", a.Service, "unit", o.Unit, "after", n.Took.Round(time.Millisecond))
 	} else {
-		c.Log.Info("old one has ended", "service", a.Service, "unit", o.Unit, "result", a.Unit.Result)
+		n.Reason = a.Unit.Result
+		c.announce(slog.LevelInfo, "old one has ended", n, "service", a.Service, "unit", o.Unit, "result", a.Unit.Result)
 	}
 }
 

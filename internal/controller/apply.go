@@ -1,9 +1,11 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -42,6 +44,13 @@ func (c *Controller) apply(ctx context.Context, moves []move) (changed bool) {
 	}
 	c.retry.at = 0
 	next, fit := c.admit(limited, moves)
+	for _, a := range fit {
+		if p, ok := a.(point); ok {
+			n := about(Switching, p.Service, &p.To)
+			n.Message, n.From, n.Reason = "switching", c.currentUnit(p.Service), p.Why
+			c.publish(n)
+		}
+	}
 	change, err := c.Router.Apply(limited, next.rules())
 	unlock()
 	if err != nil {
@@ -53,7 +62,7 @@ func (c *Controller) apply(ctx context.Context, moves []move) (changed bool) {
 		c.retry.pause, c.failure = 0, ""
 	}
 	if c.dirty && len(fit) == 0 && change.Repaired {
-		c.Log.Warn("rules repaired: another program had changed or flushed them")
+		c.announce(slog.LevelWarn, "rules repaired: another program had changed or flushed them", News{Kind: Repaired})
 	}
 	before := c.world.State
 	c.world.State = next
@@ -92,7 +101,7 @@ func (c *Controller) failed(err error) {
 	if errors.As(err, &hinted) && hinted.Hint() != "" {
 		args = append(args, "hint", hinted.Hint())
 	}
-	c.Log.Error("rules not changed, trying again", args...)
+	c.announce(slog.LevelError, "rules not changed, trying again", News{Kind: RulesFailed, Reason: c.failure}, args...)
 }
 
 // admit returns the moves that are fit, and the State after them.
@@ -147,11 +156,15 @@ func (c *Controller) fit(ctx context.Context, a move) bool {
 			return false
 		}
 		if u.Invocation != a.To.ID || !u.running() {
-			c.Log.Warn("not switched to: it ended meanwhile", "service", a.Service, "unit", a.To.Unit)
+			n := about(Refused, a.Service, &a.To)
+			n.Reason = "it ended meanwhile"
+			c.announce(slog.LevelWarn, "not switched to: it ended meanwhile", n, "service", a.Service, "unit", a.To.Unit)
 			return false
 		}
 		if a.Back && !c.listens(ctx, &a.To) {
-			c.Log.Warn("not switched back to: it does not listen any more", "service", a.Service, "unit", a.To.Unit)
+			n := about(Trouble, a.Service, &a.To)
+			n.Reason = "it does not listen any more"
+			c.announce(slog.LevelWarn, "not switched back to: it does not listen any more", n, "service", a.Service, "unit", a.To.Unit)
 			c.world.Deaf[a.To.ID] = true
 			return false
 		}
@@ -193,26 +206,31 @@ func (c *Controller) moved(ctx, again context.Context, before *State, a move, to
 	switch a := a.(type) {
 	case withdraw:
 		if a.Release {
-			c.Log.Info("released", "service", a.Service, "unit", was.Current.Unit, "reason", a.Why)
+			n := about(Released, a.Service, was.Current)
+			n.Reason = a.Why
+			c.announce(slog.LevelInfo, "released", n, "service", a.Service, "unit", was.Current.Unit, "reason", a.Why)
 			return
 		}
-		c.Log.Warn("current one is gone, and no other is running: connections are refused until one is ready",
+		n := about(Withdrawn, a.Service, was.Current)
+		n.From, n.Reason, n.Took = was.Current.Unit, a.Why, took
+		c.announce(slog.LevelWarn, "current one is gone, and no other is running: connections are refused until one is ready", n,
 			"service", a.Service, "unit", was.Current.Unit, "reason", a.Why)
 		for id := range was.Refused {
 			delete(c.world.Prepared, id)
 		}
 	case point:
 		cur := &a.To
-		from := "none"
+		n := about(Switched, a.Service, cur)
+		n.Reason, n.Took = a.Why, took
 		if was != nil && was.serving() != nil {
-			from = was.Current.Unit
+			n.From = was.Current.Unit
 			c.cancel(watchTask, was.Current.ID)
 		}
 		message := "switched"
 		if a.Back {
-			message = "switched back"
+			message, n.Kind = "switched back", SwitchedBack
 		}
-		c.Log.Info(message, "service", a.Service, "from", from, "to", cur.Unit,
+		c.announce(slog.LevelInfo, message, n, "service", a.Service, "from", cmp.Or(n.From, "none"), "to", cur.Unit,
 			"port", describe(cur.Targets), "took", took.Round(10*time.Microsecond), "reason", a.Why)
 		for _, kind := range seeOut {
 			c.cancel(kind, cur.ID)

@@ -88,16 +88,18 @@ func refusals(held, wanted []*config.Instance) (map[*config.Instance]bool, []con
 // other service it is that has the endpoint.
 func (s *settings) tellConflicts(conflicts []config.Conflict) {
 	now := map[string][]string{}
+	s.claims = map[string][]string{}
 	for _, c := range conflicts {
 		unit, what := c.Refused.Unit, c.Listen.String()+" of "+c.Holder.Service
 		now[unit] = append(now[unit], what)
+		s.claims[unit] = append(s.claims[unit], c.Err().Error())
 		if !slices.Contains(s.clash[unit], what) {
-			s.log.Error("configuration error", "unit", unit, "error", c.Err())
+			s.misconfigured(unit, c.Err().Error())
 		}
 	}
 	for _, unit := range sortedKeys(s.clash) {
 		if s.valid[unit] != nil && now[unit] == nil {
-			s.log.Info("configuration error mended", "unit", unit)
+			s.mended(unit)
 		}
 	}
 	s.clash = now

@@ -4,11 +4,12 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
-// Options are the parts that a Controller works with. All but Ready are
-// required.
+// Options are the parts that a Controller works with. All but Ready and Tell
+// are required.
 type Options struct {
 	Units   Units
 	Router  Router
@@ -20,11 +21,17 @@ type Options struct {
 	Now func() time.Duration
 	// Ready is called once, when the first plan has been carried out.
 	Ready func()
+	// Tell is called with all news, by the goroutine that decides: it must
+	// not wait for anything.
+	Tell func(News)
 }
 
 // Controller owns the world and carries out its plans.
 type Controller struct {
 	Options
+	// Feed has what happened last.
+	Feed *Feed
+
 	world           world
 	settings        *settings
 	known           bool          // the first Resync has been taken in
@@ -41,30 +48,36 @@ type Controller struct {
 	doubts          map[string]time.Duration // units to ask systemd about, and when; see verify
 	told            map[string]string        // why a unit was refused, as last logged
 
+	sightings map[string]uint64 // how often each unit was seen anew
+
 	inspections inspections
+	view        atomic.Pointer[View] // nil once something may have changed
 
 	results chan result
 	nudges  chan struct{}
-	pings   chan chan struct{}
+	asks    chan ask
 	tasks   map[task]*running
 	wait    sync.WaitGroup
 }
 
 // New returns a Controller that Run sets to work.
 func New(o Options) *Controller {
-	return &Controller{
-		Options:  o,
-		world:    newWorld(),
-		settings: newSettings(o.Log),
-		doubts:   map[string]time.Duration{},
-		told:     map[string]string{},
+	c := &Controller{
+		Options:   o,
+		Feed:      NewFeed(time.Now()),
+		world:     newWorld(),
+		doubts:    map[string]time.Duration{},
+		told:      map[string]string{},
+		sightings: map[string]uint64{},
 
 		inspections: inspections{done: map[string]bool{}},
 		results:     make(chan result),
 		nudges:      make(chan struct{}, 1),
-		pings:       make(chan chan struct{}),
+		asks:        make(chan ask),
 		tasks:       map[task]*running{},
 	}
+	c.settings = newSettings(o.Log, c.announce)
+	return c
 }
 
 // RulesChanged says that another program may have changed the kernel's rules.
@@ -73,18 +86,6 @@ func (c *Controller) RulesChanged() {
 	select {
 	case c.nudges <- struct{}{}:
 	default: // one look is on its way already
-	}
-}
-
-// Ping returns once the loop has turned, or ctx has ended.
-func (c *Controller) Ping(ctx context.Context) error {
-	done := make(chan struct{})
-	select {
-	case c.pings <- done:
-		<-done
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }
 
@@ -115,9 +116,10 @@ func (c *Controller) Run(ctx context.Context, events <-chan Event) error {
 			c.more(ctx, events)
 		case <-c.nudges:
 			c.dirty, c.foreign = true, true
-		case done := <-c.pings:
-			close(done)
-			continue
+		case a := <-c.asks:
+			if !a(ctx) {
+				continue
+			}
 		case <-timer.C:
 		}
 		var next time.Duration
@@ -130,6 +132,7 @@ func (c *Controller) Run(ctx context.Context, events <-chan Event) error {
 		} else {
 			next = c.retry.at
 		}
+		c.stale()
 		timer.Stop()
 		if next > 0 {
 			timer.Reset(max(next-c.Now(), time.Millisecond))

@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -63,15 +64,17 @@ func (c *Controller) report(findings []nat.Finding, redirects []nat.Redirect) {
 			continue
 		}
 		args := []any{"rule", f.Rule}
+		n := News{Kind: Obstructed, Reason: f.Rule}
 		if i := slices.IndexFunc(redirects, func(r nat.Redirect) bool {
 			return slices.ContainsFunc(r.Targets, func(t nat.Target) bool { return t.Endpoint == f.Endpoint })
 		}); i >= 0 {
-			args = append([]any{"service", redirects[i].Service}, args...)
+			n.Service = redirects[i].Service
+			args = append([]any{"service", n.Service}, args...)
 		}
 		if f.Fix != "" {
 			args = append(args, "instead", f.Fix)
 		}
-		c.Log.Warn(f.Message, args...)
+		c.announce(slog.LevelWarn, f.Message, n, args...)
 	}
 	c.inspections.told = findings
 }

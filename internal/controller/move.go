@@ -38,6 +38,12 @@ func (svc *Service) point(a point, now time.Duration) {
 	}
 	target := svc.old(to.ID)
 	svc.drop(to.ID)
+	switch {
+	case a.Back: // or one would go back and forth
+		svc.Before = ""
+	case cur != nil && cur.Unit != to.Unit:
+		svc.Before = cur.Unit
+	}
 	if cur != nil && cur.Unit != to.Unit {
 		o := &Retired{Activation: *cur, Ended: svc.Down}
 		o.Since = now

@@ -1,8 +1,10 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"log/slog"
 	"maps"
 	"slices"
 	"time"
@@ -41,7 +43,9 @@ func (c *Controller) observe(e Event) {
 }
 
 // see takes in what was read of one unit.
-func (c *Controller) see(u Unit) {
+func (c *Controller) see(u Unit) Unit {
+	u = c.awaited(u)
+	c.sightings[u.Name]++
 	was := c.world.Units[u.Name]
 	c.world.Units[u.Name] = u
 	if u.up() != was.up() {
@@ -52,10 +56,12 @@ func (c *Controller) see(u Unit) {
 	fails := (u.Active == "failed" || u.autoRestart()) && u.ReadyAt < u.StartedAt && u.Restarts == 0
 	if fails && !(was.ended() && was.Invocation == u.Invocation) {
 		if in := c.settings.valid[u.Name]; in != nil {
-			c.Log.Warn("not ready, and not switched to", "service", in.Service, "unit", u.Name,
-				"result", u.Result, "current", c.currentUnit(in.Service))
+			c.announce(slog.LevelWarn, "not ready, and not switched to", News{Kind: NotReady, Service: in.Service, Unit: u.Name,
+				Invocation: u.Invocation, Reason: u.Result, From: c.currentUnit(in.Service)},
+				"service", in.Service, "unit", u.Name, "result", u.Result, "current", cmp.Or(c.currentUnit(in.Service), "none"))
 		}
 	}
+	return u
 }
 
 // lose takes in that nothing tells of a unit any more: it is not loaded, or
@@ -73,6 +79,7 @@ func (c *Controller) drop(name string) {
 	delete(c.world.Units, name)
 	delete(c.doubts, name)
 	delete(c.told, name)
+	delete(c.sightings, name)
 	c.settings.drop(name)
 }
 
@@ -134,16 +141,15 @@ func (c *Controller) reread(ctx context.Context, name string) (u Unit, ok bool) 
 	if known {
 		u.Files = old.Files // systemd has not loaded anything newer
 	}
-	c.see(u)
-	return u, true
+	return c.see(u), true
 }
 
-// currentUnit says what has the traffic of a service, for the log.
+// currentUnit says what has the traffic of a service; "" if nothing has.
 func (c *Controller) currentUnit(service string) string {
 	if svc := c.world.State.Services[service]; svc != nil {
 		if cur := svc.serving(); cur != nil {
 			return cur.Unit
 		}
 	}
-	return "none"
+	return ""
 }

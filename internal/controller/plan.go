@@ -78,7 +78,9 @@ func (p *planner) current() {
 	preferred := p.preferred()
 
 	next, ready := p.candidate(preferred)
-	switch {
+	switch order := p.asked(cur); {
+	case order != nil:
+		p.point(point{To: order.Activation, Back: true, Why: "a rollback was asked for"})
 	case ready:
 		p.point(point{To: next, ByBoot: preferred != "", Why: "it is ready"})
 	case p.alive && p.disowned(cur) != "":
@@ -130,13 +132,30 @@ func (p *planner) fallback() *Retired {
 		return nil // it was given up, not lost
 	}
 	for _, o := range p.svc.Old {
-		u := p.Units[o.Unit]
-		if o.Rejected || o.Stopping || o.Ended || p.Deaf[o.ID] || u.Invocation != o.ID || !u.running() {
-			continue
+		if p.returns(o) {
+			return o
 		}
-		if r, ok := p.svc.Refused[o.ID]; ok && !p.again(r) {
-			continue // its endpoints are another service's
-		}
+	}
+	return nil
+}
+
+// returns reports whether o can take the traffic back.
+func (p *planner) returns(o *Retired) bool {
+	u := p.Units[o.Unit]
+	if o.Rejected || o.Stopping || o.Ended || p.Deaf[o.ID] || u.Invocation != o.ID || !u.running() {
+		return false
+	}
+	r, refused := p.svc.Refused[o.ID]
+	return !refused || p.again(r) // its endpoints are another service's
+}
+
+// asked returns the older activation that is to have the traffic back by order.
+func (p *planner) asked(cur *Activation) *Retired {
+	order, ok := p.Asked[p.name]
+	if !ok || cur == nil || cur.ID != order.From {
+		return nil
+	}
+	if o := p.svc.old(order.To); o != nil && p.returns(o) {
 		return o
 	}
 	return nil

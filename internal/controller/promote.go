@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"errors"
+	"log/slog"
 )
 
 // promote moves the enablement to what is live, so that a reboot comes back
@@ -16,10 +17,13 @@ func (c *Controller) promote(ctx context.Context, a promote) result {
 		}
 		switch {
 		case err != nil:
-			c.Log.Error("enablement did not follow the switch: a reboot starts the old one",
+			n := about(Trouble, a.Service, &o.Activation)
+			n.Reason = err.Error()
+			c.announce(slog.LevelError, "enablement did not follow the switch: a reboot starts the old one", n,
 				"service", a.Service, "unit", o.Unit, "error", err)
 		case moved:
-			c.Log.Info("enabled for the next boot", "service", a.Service, "unit", a.To, "instead_of", o.Unit)
+			n := News{Kind: Enabled, Service: a.Service, Unit: a.To, From: o.Unit}
+			c.announce(slog.LevelInfo, "enabled for the next boot", n, "service", a.Service, "unit", a.To, "instead_of", o.Unit)
 		}
 		o.Promoted = true
 		c.unsaved = true

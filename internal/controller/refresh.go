@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"log/slog"
 	"time"
 )
 
@@ -40,7 +41,9 @@ func (c *Controller) rename() {
 		if there := services[in.Service]; there != nil && (there.serving() != nil || len(there.Old) > 0) {
 			continue
 		}
-		c.Log.Info("renamed", "service", in.Service, "before", name)
+		n := about(Renamed, in.Service, svc.Current)
+		n.From = name
+		c.announce(slog.LevelInfo, "renamed", n, "service", in.Service, "before", name)
 		services[in.Service] = svc
 		delete(services, name)
 		svc.Current.Instance.Service = in.Service

@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/switcheroo/switcheroo/internal/config"
@@ -27,17 +28,22 @@ func (c *Controller) quiesce(ctx context.Context, a quiesce) result {
 		if o == nil {
 			return
 		}
+		n := about(Trouble, a.Service, &o.Activation)
+		n.Left = left
 		switch {
 		case err != nil:
-			c.Log.Error("queues not watched", "service", a.Service, "unit", o.Unit, "error", err)
+			n.Reason = err.Error()
+			c.announce(slog.LevelError, "queues not watched", n, "service", a.Service, "unit", o.Unit, "error", err)
 		case left.HalfOpen+left.Unaccepted > 0:
-			c.Log.Warn("queues did not empty", "service", a.Service, "unit", o.Unit, "after", limit,
+			c.announce(slog.LevelWarn, "queues did not empty", n, "service", a.Service, "unit", o.Unit, "after", limit,
 				"half_open", left.HalfOpen, "unaccepted", left.Unaccepted)
 		}
 		o.QuiescedAt = c.Now()
 		c.unsaved = true
-		c.Log.Info("quiesced", "service", a.Service, "unit", o.Unit,
-			"took", (o.QuiescedAt - o.Since).Round(time.Millisecond), "standby", max(0, o.StandbyUntil-o.QuiescedAt).Round(time.Millisecond))
+		n = about(Quiesced, a.Service, &o.Activation)
+		n.Took, n.Left = o.QuiescedAt-o.Since, left
+		c.announce(slog.LevelInfo, "quiesced", n, "service", a.Service, "unit", o.Unit,
+			"took", n.Took.Round(time.Millisecond), "standby", max(0, o.StandbyUntil-o.QuiescedAt).Round(time.Millisecond))
 	}
 }
 
@@ -137,15 +143,19 @@ func (c *Controller) drain(ctx context.Context, a drain) result {
 		if o == nil {
 			return
 		}
-		took := (c.Now() - o.Since).Round(time.Millisecond)
+		n := about(Drained, a.Service, &o.Activation)
+		n.Took, n.Left = c.Now()-o.Since, left
+		took := n.Took.Round(time.Millisecond)
 		switch {
 		case err != nil:
-			c.Log.Error("connections not watched", "service", a.Service, "unit", o.Unit, "error", err)
+			n.Kind, n.Reason = Trouble, err.Error()
+			c.announce(slog.LevelError, "connections not watched", n, "service", a.Service, "unit", o.Unit, "error", err)
 		case left.Connections > 0:
-			c.Log.Warn("drain deadline: the rest is up to the application's own shutdown", "service", a.Service, "unit", o.Unit,
+			n.Kind = DrainExpired
+			c.announce(slog.LevelWarn, "drain deadline: the rest is up to the application's own shutdown", n, "service", a.Service, "unit", o.Unit,
 				"connections", left.Connections, "after", took)
 		default:
-			c.Log.Info("drained", "service", a.Service, "unit", o.Unit, "took", took)
+			c.announce(slog.LevelInfo, "drained", n, "service", a.Service, "unit", o.Unit, "took", took)
 		}
 		o.Drained = true
 		c.unsaved = true

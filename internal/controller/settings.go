@@ -16,18 +16,21 @@ import (
 // invalid keeps what it had.
 type settings struct {
 	log   *slog.Logger
+	news  func(slog.Level, string, News, ...any)
 	files map[string][]config.File // as last read, by unit
 	valid map[string]*config.Instance
 	none  map[string]bool             // units without the section
 	told  map[string][]string         // errors that were logged, until they are mended
 	force map[string]*config.Instance // what effective returned last, and its units by service
 	units map[string][]string
-	stale bool                // something that effective looks at has changed
-	clash map[string][]string // conflicts that were logged, until they are mended, by unit
+	stale bool // something that effective looks at has changed
+	// claims are the conflicts of now in words, by unit.
+	claims map[string][]string
+	clash  map[string][]string // conflicts that were logged, until they are mended, by unit
 }
 
-func newSettings(log *slog.Logger) *settings {
-	return &settings{log: log, files: map[string][]config.File{}, valid: map[string]*config.Instance{},
+func newSettings(log *slog.Logger, news func(slog.Level, string, News, ...any)) *settings {
+	return &settings{log: log, news: news, files: map[string][]config.File{}, valid: map[string]*config.Instance{},
 		none: map[string]bool{}, told: map[string][]string{}, stale: true}
 }
 
@@ -94,13 +97,34 @@ func (s *settings) tell(unit string, err error) {
 	}
 	for _, message := range now {
 		if !slices.Contains(s.told[unit], message) {
-			s.log.Error("configuration error", "unit", unit, "error", message)
+			s.misconfigured(unit, message)
 		}
 	}
 	if len(now) == 0 && len(s.told[unit]) > 0 {
-		s.log.Info("configuration error mended", "unit", unit)
+		s.mended(unit)
 	}
 	s.told[unit] = now
+}
+
+func (s *settings) misconfigured(unit, message string) {
+	s.news(slog.LevelError, "configuration error", News{Kind: Misconfigured, Unit: unit, Reason: message}, "unit", unit, "error", message)
+}
+
+func (s *settings) mended(unit string) {
+	s.news(slog.LevelInfo, "configuration error mended", News{Kind: Adopted, Unit: unit}, "unit", unit)
+}
+
+// mistakes returns what is wrong with the units' files, by unit.
+func (s *settings) mistakes() map[string][]string {
+	all := map[string][]string{}
+	for _, from := range []map[string][]string{s.told, s.claims} {
+		for unit, messages := range from {
+			if len(messages) > 0 {
+				all[unit] = slices.Concat(all[unit], messages)
+			}
+		}
+	}
+	return all
 }
 
 func sameFiles(a, b []config.File) bool {

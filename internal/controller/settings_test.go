@@ -2,6 +2,7 @@ package controller
 
 import (
 	"bytes"
+	"context"
 	"log/slog"
 	"reflect"
 	"strings"
@@ -24,14 +25,17 @@ type desk struct {
 
 func newDesk() *desk {
 	d := &desk{state: State{Services: map[string]*Service{}}, units: map[string]Unit{}}
-	d.settings = newSettings(slog.New(slog.NewTextHandler(&d.log, &slog.HandlerOptions{
+	log := slog.New(slog.NewTextHandler(&d.log, &slog.HandlerOptions{
 		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 			if a.Key == slog.TimeKey {
 				return slog.Attr{}
 			}
 			return a
 		},
-	})))
+	}))
+	d.settings = newSettings(log, func(level slog.Level, message string, _ News, args ...any) {
+		log.Log(context.Background(), level, message, args...)
+	})
 	return d
 }
 

@@ -25,6 +25,9 @@ type Service struct {
 	Down bool `json:"down,omitempty"`
 	// ByBoot: Current was chosen because it was current before the reboot.
 	ByBoot bool `json:"by_boot,omitempty"`
+	// Before is the unit that had the traffic before Current, if going back to
+	// it makes sense.
+	Before string `json:"before,omitempty"`
 	// Old are the earlier ones that are still there, the newest first.
 	Old []*Retired `json:"old,omitempty"`
 	// Refused maps InvocationIDs that did not get the traffic to why.

@@ -21,6 +21,8 @@ type app struct {
 	dieAfter   time.Duration // its being ready
 	sickAfter  time.Duration // its being ready: probes fail from then on
 	restart    time.Duration // RestartSec= of Restart=always; 0: no restart
+	post       time.Duration // how long its ExecStartPost= takes
+	execStop   time.Duration // how long its ExecStop= takes
 	stopTakes  time.Duration // from SIGTERM
 	killed     bool          // it has to be, by TimeoutStopSec=
 	busy       time.Duration // how long its connections take to end once it is old
@@ -103,7 +105,13 @@ func (h *host) begin(u *fakeUnit) {
 		h.later(u, -u.readyAfter, func() { h.end(u, "timeout") })
 		return
 	}
-	h.later(u, u.readyAfter, func() {
+	if u.post > 0 {
+		h.later(u, u.readyAfter, func() {
+			u.Sub = "start-post"
+			h.tell(u)
+		})
+	}
+	h.later(u, u.readyAfter+u.post, func() {
 		u.Active, u.Sub, u.Job, u.ReadyAt = "active", "running", "", h.now()
 		h.tell(u)
 		if u.dieAfter > 0 {
@@ -202,7 +210,11 @@ func (h *host) stop(u *fakeUnit, again bool) {
 		u.Job = "restart"
 	}
 	h.tell(u)
-	h.later(u, time.Millisecond, func() {
+	if u.execStop > 0 {
+		u.Active, u.Sub = "deactivating", "stop"
+		h.tell(u)
+	}
+	h.later(u, time.Millisecond+u.execStop, func() {
 		u.Active, u.Sub = "deactivating", "stop-sigterm"
 		u.listeners = nil
 		h.tell(u)

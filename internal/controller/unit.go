@@ -68,6 +68,10 @@ func (u Unit) ended() bool {
 // (auto-restart, since v254 also auto-restart-queued).
 func (u Unit) autoRestart() bool { return strings.HasPrefix(u.Sub, "auto-restart") }
 
+// startPost reports whether the unit is up but for what its ExecStartPost= has
+// to do.
+func (u Unit) startPost() bool { return u.Active == "activating" && u.Sub == "start-post" }
+
 // refusing reports whether the unit is past the point where it may still
 // accept connections: systemd has told it, or is about to tell it, to go.
 // While ExecStop= runs (sub-state "stop") it still serves.

@@ -21,6 +21,9 @@ type world struct {
 	Unhealthy   map[string]string        // current ones that fail their probe: why
 	Deaf        map[string]bool          // older ones found without listener
 	Stopped     map[string]time.Duration // old ones: when StopUnit was last called
+	Asked       map[string]rollback      // orders of operators, by service
+	Drains      map[string]bool          // activations that are to be seen out without delay
+	Expected    map[string]time.Duration // activations that wait in their ExecStartPost=, and since when
 	Running     map[task]bool
 }
 
@@ -43,6 +46,9 @@ func newWorld() world {
 		Unhealthy:   map[string]string{},
 		Deaf:        map[string]bool{},
 		Stopped:     map[string]time.Duration{},
+		Asked:       map[string]rollback{},
+		Drains:      map[string]bool{},
+		Expected:    map[string]time.Duration{},
 		Running:     map[task]bool{},
 	}
 }
@@ -64,7 +70,16 @@ func (w *world) prune() {
 			delete(w.Prepared, id)
 		}
 	}
-	if len(w.Unhealthy)+len(w.Deaf)+len(w.Stopped) == 0 {
+	for name, order := range w.Asked {
+		svc := w.State.Services[name]
+		if svc == nil || svc.serving() == nil || svc.Current.ID != order.From {
+			delete(w.Asked, name)
+		} else if w.Now > order.Until {
+			delete(w.Asked, name)
+			delete(w.Drains, order.From) // it stays current
+		}
+	}
+	if len(w.Unhealthy)+len(w.Deaf)+len(w.Stopped)+len(w.Drains)+len(w.Expected) == 0 {
 		return
 	}
 	known := map[string]bool{}
@@ -79,6 +94,11 @@ func (w *world) prune() {
 	keep(w.Unhealthy, known)
 	keep(w.Deaf, known)
 	keep(w.Stopped, known)
+	keep(w.Drains, known)
+	for _, u := range w.Units {
+		known[u.Invocation] = true
+	}
+	keep(w.Expected, known)
 }
 
 // keep deletes from m what is not in known.

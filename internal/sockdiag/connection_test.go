@@ -318,7 +318,7 @@ func TestErrorEndsADump(t *testing.T) {
 
 func TestKernelsErrorsAreErrnos(t *testing.T) {
 	needKernel(t)
-	err := scanFamily(t.Context(), unix.AF_UNIX+100, Set(Listen), nil, func(message) error { return nil })
+	err := scanFamily(t.Context(), unix.AF_UNIX+100, 0, Set(Listen), nil, func(message) error { return nil })
 	var errno unix.Errno
 	if !errors.As(err, &errno) {
 		t.Errorf("got %v, want an errno inside", err)

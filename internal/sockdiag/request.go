@@ -16,6 +16,7 @@ const (
 // request is struct inet_diag_req_v2.
 type request struct {
 	family byte
+	extra  byte // attributes asked for: a bit each, 1<<(INET_DIAG_x-1)
 	states States
 	// local and remote are struct inet_diag_sockid; a dump compares the
 	// local port only.
@@ -28,6 +29,7 @@ func (r request) message(flags netlink.HeaderFlags, bytecode []byte) (netlink.Me
 	b := make([]byte, requestLen)
 	b[0] = r.family
 	b[1] = unix.IPPROTO_TCP
+	b[2] = r.extra
 	binary.NativeEndian.PutUint32(b[4:], uint32(r.states))
 	binary.BigEndian.PutUint16(b[8:], r.local.Port())
 	binary.BigEndian.PutUint16(b[10:], r.remote.Port())

@@ -13,8 +13,13 @@ import (
 // scan dumps the sockets of both families in the given states, and hands those
 // that the filter matches to visit, which must not keep them.
 func scan(ctx context.Context, states States, f *filter, visit func(message) error) error {
+	return scanWith(ctx, 0, states, f, visit)
+}
+
+// scanWith is scan with extra attributes.
+func scanWith(ctx context.Context, extra byte, states States, f *filter, visit func(message) error) error {
 	for _, family := range []byte{unix.AF_INET, unix.AF_INET6} {
-		err := scanFamily(ctx, family, states, f, visit)
+		err := scanFamily(ctx, family, extra, states, f, visit)
 		switch {
 		case family == unix.AF_INET6 && errors.Is(err, unix.ENOENT):
 			// A kernel without IPv6.
@@ -25,9 +30,10 @@ func scan(ctx context.Context, states States, f *filter, visit func(message) err
 	return nil
 }
 
-func scanFamily(ctx context.Context, family byte, states States, f *filter, visit func(message) error) error {
+func scanFamily(ctx context.Context, family, extra byte, states States, f *filter, visit func(message) error) error {
 	req := request{
 		family: family,
+		extra:  extra,
 		states: states,
 		local:  netip.AddrPortFrom(netip.Addr{}, f.single()),
 	}

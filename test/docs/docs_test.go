@@ -98,7 +98,7 @@ func TestUnitsAreValid(t *testing.T) {
 	}
 	checked := 0
 	for _, b := range shown {
-		if !strings.Contains(b.text, "[X-Switcheroo]") {
+		if !strings.Contains(b.text, "[X-Switcheroo]\n") {
 			continue
 		}
 		checked++
@@ -147,6 +147,10 @@ func TestLinksLeadSomewhere(t *testing.T) {
 var (
 	helpOption = regexp.MustCompile(`(?m)^\s+(?:-\w, )?--([a-z-]+)`)
 	manOption  = regexp.MustCompile(`(?m)^\.It Fl -([a-z-]+)`)
+	helpVerb   = regexp.MustCompile(`(?m)^  ([a-z]+) {2,}[a-z]`)
+	manVerb    = regexp.MustCompile(`(?m)^\.It Cm ([a-z]+)$`)
+	// With a short form before it.
+	manAnyOption = regexp.MustCompile(`(?m)^\.It Fl (?:\w , )?-([a-z-]+)`)
 )
 
 // TestManPageHasEveryOption compares switcherood(8) with what --help prints.
@@ -161,6 +165,61 @@ func TestManPageHasEveryOption(t *testing.T) {
 	got := options(manOption, read(t, "docs/man/switcherood.8"))
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("options (-help +man page):\n%s\n%s", diff, help)
+	}
+}
+
+// TestManPageHasEveryVerb compares switcheroo(1) with what --help prints of all
+// verbs: run has a document of its own for its options.
+func TestManPageHasEveryVerb(t *testing.T) {
+	help := func(args ...string) string {
+		cmd := exec.CommandContext(t.Context(), "go", append([]string{"run", "./cmd/switcheroo"}, args...)...)
+		cmd.Dir = root
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("switcheroo %v: %v\n%s", args, err, out)
+		}
+		return string(out)
+	}
+	page := read(t, "docs/man/switcheroo.1")
+	all := help("--help")
+	var verbs []string
+	for _, m := range helpVerb.FindAllStringSubmatch(all, -1) {
+		verbs = append(verbs, m[1])
+		if m[1] != "run" {
+			all += help(m[1], "--help")
+		}
+	}
+	var told []string
+	for _, m := range manVerb.FindAllStringSubmatch(page, -1) {
+		told = append(told, m[1])
+	}
+	slices.Sort(verbs)
+	slices.Sort(told)
+	if diff := cmp.Diff(verbs, told); diff != "" || len(verbs) < 14 {
+		t.Errorf("verbs (-help +man page):\n%s", diff)
+	}
+	if diff := cmp.Diff(options(helpOption, all), options(manAnyOption, page)); diff != "" {
+		t.Errorf("options (-help +man page):\n%s", diff)
+	}
+	for _, verb := range verbs {
+		if !strings.Contains(read(t, "docs/cli.md"), verb) {
+			t.Errorf("docs/cli.md says nothing of %s", verb)
+		}
+	}
+}
+
+// TestExitStatusesAgree: cli.md and switcheroo(1) tell the same numbers.
+func TestExitStatusesAgree(t *testing.T) {
+	numbers := func(pattern *regexp.Regexp, text string) (all []string) {
+		for _, m := range pattern.FindAllStringSubmatch(text, -1) {
+			all = append(all, m[1])
+		}
+		return all
+	}
+	document := numbers(regexp.MustCompile(`(?m)^\| (\d+) \|`), read(t, "docs/cli.md"))
+	page := numbers(regexp.MustCompile(`(?m)^\.It (\d+)$`), read(t, "docs/man/switcheroo.1"))
+	if diff := cmp.Diff(document, page); diff != "" || len(page) < 11 {
+		t.Errorf("statuses (-cli.md +man page):\n%s", diff)
 	}
 }
 

@@ -31,9 +31,10 @@ func TestSandbox(t *testing.T) {
 	t.Errorf("systemd-analyze names no exposure:\n%s", out)
 }
 
-// TestUnitIsValid: systemd knows every key of the unit. It also looks for the
+// TestUnitIsValid: systemd knows every key of the units. It also looks for the
 // program, so a copy of the unit names one that exists.
 func TestUnitIsValid(t *testing.T) {
+	dir := t.TempDir()
 	text, err := os.ReadFile(unit)
 	if err != nil {
 		t.Fatal(err)
@@ -42,11 +43,17 @@ func TestUnitIsValid(t *testing.T) {
 	if !strings.Contains(string(text), "ExecStart="+program+"\n") {
 		t.Fatalf("%s does not start %s", unit, program)
 	}
-	copied := filepath.Join(t.TempDir(), "switcherood.service")
-	if err := os.WriteFile(copied, []byte(strings.ReplaceAll(string(text), program, "/bin/true")), 0o644); err != nil {
+	socket, err := os.ReadFile(root + "/packaging/systemd/switcherood.socket")
+	if err != nil {
 		t.Fatal(err)
 	}
-	if out := run(t, "systemd-analyze", "verify", "--man=no", copied); out != "" {
+	service, beside := filepath.Join(dir, "switcherood.service"), filepath.Join(dir, "switcherood.socket")
+	for file, text := range map[string]string{service: strings.ReplaceAll(string(text), program, "/bin/true"), beside: string(socket)} {
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if out := run(t, "systemd-analyze", "verify", "--man=no", service, beside); out != "" {
 		t.Errorf("systemd-analyze verify is not silent:\n%s", out)
 	}
 }
@@ -59,6 +66,9 @@ func TestInstall(t *testing.T) {
 	want := map[string]fs.FileMode{
 		"opt/switcheroo/bin/switcheroo":                         0o755,
 		"opt/switcheroo/lib/systemd/system/switcherood.service": 0o644,
+		"opt/switcheroo/lib/systemd/catalog/switcheroo.catalog": 0o644,
+		"opt/switcheroo/lib/systemd/system/switcherood.socket":  0o644,
+		"opt/switcheroo/lib/sysusers.d/switcheroo.conf":         0o644,
 		"opt/switcheroo/sbin/switcherood":                       0o755,
 		"opt/switcheroo/share/man/man5/switcheroo.unit.5":       0o644,
 		"opt/switcheroo/share/man/man5/switcherood.conf.5":      0o644,

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/switcheroo/switcheroo/internal/api"
+)
+
+// sentence says in words what has happened.
+func sentence(e *api.Event) string {
+	unit, from := short(e.Unit), short(e.From)
+	because := func(s string) string {
+		if e.Reason != "" {
+			s += ": " + e.Reason
+		}
+		return s
+	}
+	took := func(s string) string {
+		if e.Took > 0 {
+			s += fmt.Sprintf(" (%s)", precise(e.Took))
+		}
+		return s
+	}
+	switch e.Kind {
+	case api.Probing:
+		return unit + " runs; it is looked at and probed"
+	case api.NotReady:
+		return because(unit + " ended before it was ready")
+	case api.InstanceRefuse:
+		return because(unit + " is not switched to")
+	case api.Superseded:
+		return because(unit + " is ready, but not switched to")
+	case api.Switching:
+		return "the rules are being changed for " + unit
+	case api.Switched:
+		if from == "" || from == unit {
+			return took("new connections go to " + unit)
+		}
+		return took(fmt.Sprintf("new connections go to %s, not to %s", unit, from))
+	case api.SwitchedBack:
+		return because(took(fmt.Sprintf("new connections go back to %s, not to %s", unit, from)))
+	case api.Withdrawn:
+		return fmt.Sprintf("%s is gone (%s) and no other runs: clients are refused", unit, e.Reason)
+	case api.Released:
+		return because("no longer led to " + unit)
+	case api.Quiesced:
+		return took(unit + " has accepted all that was led to it")
+	case api.Enabled:
+		return unit + " starts at the next boot"
+	case api.DrainBegan:
+		return unit + " finishes its connections"
+	case api.Drained:
+		return took(unit + " has no connection left")
+	case api.DrainExpired:
+		return fmt.Sprintf("%s still has %s after DrainSec=", unit, count(e.Connections, "connection"))
+	case api.StopBegan:
+		return unit + " is told to stop"
+	case api.Stopped:
+		return unit + " has stopped"
+	case api.Ended:
+		return because(unit + " has ended by itself")
+	case api.Changed:
+		return "settings of " + unit + " are taken over"
+	case api.Renamed:
+		return "renamed; it was " + e.From
+	case api.Repaired:
+		return "another program had changed the rules; they are back"
+	case api.RulesFailed:
+		return because("the rules could not be changed, trying again")
+	case api.Misconfigured, api.Obstructed:
+		if e.Reason != "" {
+			return e.Reason
+		}
+	}
+	return because(e.Message)
+}
+
+// moodOf is how an event is coloured.
+func moodOf(k api.EventKind) mood {
+	switch k {
+	case api.Switched:
+		return good
+	case api.SwitchedBack, api.DrainExpired, api.Superseded, api.Obstructed, api.Trouble, api.Repaired:
+		return bad
+	case api.NotReady, api.InstanceRefuse, api.Withdrawn, api.RulesFailed, api.Misconfigured:
+		return broken
+	}
+	return plain
+}
+
+// moodOfState is how an instance is coloured.
+func moodOfState(s api.State) mood {
+	switch s {
+	case api.Current:
+		return good
+	case api.Standby, api.Draining, api.Starting, api.Stopping:
+		return bad
+	case api.Failed, api.Rejected, api.Refused:
+		return broken
+	}
+	return faint
+}

@@ -1,0 +1,57 @@
+package control
+
+import (
+	"net"
+	"sync"
+	"time"
+)
+
+// listener accepts connections, finds out whose they are, and turns away who
+// has too many.
+type listener struct {
+	*net.UnixListener
+	gate *gate
+}
+
+// tooMany is what those get that are turned away.
+const tooMany = "HTTP/1.1 429 Too Many Requests\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: 78\r\n\r\n" +
+	`{"error":{"code":"too-many","message":"too many connections of this user's"}}` + "\n"
+
+func (l *listener) Accept() (net.Conn, error) {
+	for {
+		c, err := l.AcceptUnix()
+		if err != nil {
+			return nil, err
+		}
+		p, err := newPeer(c)
+		if err != nil {
+			c.Close()
+			continue
+		}
+		if !l.gate.enter(p.UID()) {
+			c.SetWriteDeadline(time.Now().Add(10 * time.Millisecond)) // its buffer is empty
+			c.Write([]byte(tooMany))
+			c.Close()
+			p.close()
+			continue
+		}
+		return &conn{UnixConn: c, peer: p, leave: l.gate.leave}, nil
+	}
+}
+
+// conn is a connection whose peer is known.
+type conn struct {
+	*net.UnixConn
+	peer   *Peer
+	leave  func(uid uint32)
+	closed sync.Once
+}
+
+func (c *conn) Close() error {
+	err := c.UnixConn.Close()
+	c.closed.Do(func() {
+		c.peer.close()
+		c.leave(c.peer.UID())
+	})
+	return err
+}

@@ -1,0 +1,58 @@
+package control
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"github.com/switcheroo/switcheroo/internal/api"
+	"github.com/switcheroo/switcheroo/internal/controller"
+)
+
+// World is the controller.
+type World interface {
+	View(ctx context.Context) (*controller.View, error)
+	Rollback(ctx context.Context, service, unit string) (to string, warm bool, err error)
+	SeeOut(ctx context.Context, unit string) (due bool, err error)
+	Expect(ctx context.Context, unit string, own bool) error
+}
+
+// Units is systemd. Each call returns when ctx ends at the latest.
+type Units interface {
+	// Start queues a start job.
+	Start(ctx context.Context, unit string) error
+	// Check returns the mistakes in files, as those of unit, or in those of
+	// all units and templates that there are.
+	Check(ctx context.Context, unit string, files []api.File) (*api.Checked, error)
+	// Carries reports whether the files of unit, which need not be loaded,
+	// have an [X-Switcheroo] section.
+	Carries(ctx context.Context, unit string) (bool, error)
+}
+
+// Sockets is TCP on this host.
+type Sockets interface {
+	// Connections returns the live connections to ports.
+	Connections(ctx context.Context, ports []uint16) ([]Socket, error)
+	// Count counts them by port.
+	Count(ctx context.Context, ports []uint16) (map[uint16]Count, error)
+	// Tracked returns how many entries conntrack has, and may have.
+	Tracked() (entries, most int, err error)
+}
+
+// Count is how many connections a port has.
+type Count struct {
+	Open     int // accepted, and of use to somebody
+	Queued   int // established, and not accepted yet
+	HalfOpen int // handshakes under way
+}
+
+// Socket is one connection.
+type Socket struct {
+	Peer           netip.AddrPort
+	Port           uint16
+	State          string
+	Accepted       bool
+	Unread, Unsent uint32
+	Received, Sent uint64        // since it began
+	Idle           time.Duration // negative: not known
+}
