@@ -64,15 +64,19 @@ func TestInstall(t *testing.T) {
 	dest := t.TempDir()
 	run(t, "make", "-C", root, "build", "install", "DESTDIR="+dest, "prefix=/opt/switcheroo")
 	want := map[string]fs.FileMode{
-		"opt/switcheroo/bin/switcheroo":                         0o755,
-		"opt/switcheroo/lib/systemd/system/switcherood.service": 0o644,
-		"opt/switcheroo/lib/systemd/catalog/switcheroo.catalog": 0o644,
-		"opt/switcheroo/lib/systemd/system/switcherood.socket":  0o644,
-		"opt/switcheroo/lib/sysusers.d/switcheroo.conf":         0o644,
-		"opt/switcheroo/sbin/switcherood":                       0o755,
-		"opt/switcheroo/share/man/man5/switcheroo.unit.5":       0o644,
-		"opt/switcheroo/share/man/man5/switcherood.conf.5":      0o644,
-		"opt/switcheroo/share/man/man8/switcherood.8":           0o644,
+		"opt/switcheroo/bin/switcheroo":                                  0o755,
+		"opt/switcheroo/lib/systemd/system/switcherood.service":          0o644,
+		"opt/switcheroo/lib/systemd/catalog/switcheroo.catalog":          0o644,
+		"opt/switcheroo/lib/systemd/system/switcherood.socket":           0o644,
+		"opt/switcheroo/lib/sysusers.d/switcheroo.conf":                  0o644,
+		"opt/switcheroo/sbin/switcherood":                                0o755,
+		"opt/switcheroo/share/bash-completion/completions/switcheroo":    0o644,
+		"opt/switcheroo/share/fish/vendor_completions.d/switcheroo.fish": 0o644,
+		"opt/switcheroo/share/zsh/site-functions/_switcheroo":            0o644,
+		"opt/switcheroo/share/man/man1/switcheroo.1":                     0o644,
+		"opt/switcheroo/share/man/man5/switcheroo.unit.5":                0o644,
+		"opt/switcheroo/share/man/man5/switcherood.conf.5":               0o644,
+		"opt/switcheroo/share/man/man8/switcherood.8":                    0o644,
 	}
 	for file, mode := range files(t, root+"/examples") {
 		want["opt/switcheroo/share/doc/switcheroo/examples/"+file] = mode&^0o022 | 0o444
