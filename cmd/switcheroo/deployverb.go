@@ -107,14 +107,44 @@ instance is left at the end.`,
 
 func (s *session) deploy(ctx context.Context, o waitOptions, unit string) error {
 	c := change{session: s, unit: unit, goal: o.wait(api.Goal(o.goal)), limit: o.limit(), verb: "deploy"}
-	return c.make(ctx, func() (*api.Outcome, error) {
-		out, err := s.client.Deploy(ctx, api.Deploy{Unit: unit, Wait: c.goal, Timeout: c.limit})
-		if err == nil || !away(err) || time.Since(c.began) < time.Second || c.goal == api.ForNothing {
+	return c.make(ctx, func() (*api.Outcome, error) { return c.deploy(ctx) })
+}
+
+const (
+	// taken is after how long a deploy has surely been taken: then it goes
+	// on while the daemon is restarted, and is not asked for again.
+	taken = time.Second
+	// restartTime is how long a restart of the daemon may take.
+	restartTime = 30 * time.Second
+)
+
+// deploy asks for a deploy, and goes on waiting over a restart of the daemon.
+func (c *change) deploy(ctx context.Context) (*api.Outcome, error) {
+	var since time.Time // when it went away
+	limit := c.limit
+	for {
+		var out *api.Outcome
+		var err error
+		if began := time.Now(); since.IsZero() || c.goal == api.ForNothing || began.Sub(c.began) < taken {
+			out, err = c.client.Deploy(ctx, api.Deploy{Unit: c.unit, Wait: c.goal, Timeout: limit})
+		} else if out, err = c.client.Wait(ctx, api.Wait{Unit: c.unit, For: c.goal, Timeout: limit}); time.Since(began) > taken {
+			since = time.Time{} // it was there
+		}
+		if err == nil || !away(err) {
 			return out, err
 		}
-		// The daemon is restarted. What it has started goes on.
-		return s.client.Wait(ctx, api.Wait{Unit: unit, For: c.goal, Timeout: c.rest()})
-	})
+		if since.IsZero() {
+			since = time.Now()
+		} else if time.Since(since) > restartTime {
+			return nil, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(lookAgain):
+		}
+		limit = c.rest()
+	}
 }
 
 // change is a deploy, a rollback or a drain.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"strconv"
 	"time"
 
@@ -74,6 +75,8 @@ func (h *history) run(ctx context.Context, s *session) error {
 	switch {
 	case s.json.on():
 		return s.value(all)
+	case len(all) == 0 && os.Geteuid() != 0:
+		s.lines(text("The journal tells of no switch, or not you: root and group systemd-journal may"), text("read all of it."))
 	case len(all) == 0 && !s.quiet:
 		s.lines(text("The journal tells of no switch."))
 	default:
@@ -99,6 +102,9 @@ func (h *history) read(ctx context.Context) ([]api.Event, error) {
 		args = append(args, "--lines="+strconv.Itoa(h.lines))
 	}
 	out, err := journalctl(ctx, args...)
+	if err != nil && os.Geteuid() != 0 {
+		return nil, hinted{err, "root and group systemd-journal may read it"}
+	}
 	if err != nil {
 		return nil, err
 	}
