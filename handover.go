@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/switcheroo/switcheroo/internal/drain"
-	"github.com/switcheroo/switcheroo/internal/lock"
 	"github.com/switcheroo/switcheroo/internal/nat/companion"
 	"github.com/switcheroo/switcheroo/internal/nat/single"
 )
@@ -62,15 +61,9 @@ func (h *Handover) Done() <-chan struct{} { return h.done }
 func (h *Handover) settle()    { h.settleOnce.Do(func() { close(h.settled) }) }
 func (h *Handover) closeDone() { h.doneOnce.Do(func() { close(h.done) }) }
 
-// lockWait bounds how long others may keep the service's lock: a switch takes
-// less than a second, and several may be ahead of us.
-const lockWait = 2 * time.Minute
-
 // locked calls f with the service's lock held, and with what the rules are then.
 func (h *Handover) locked(ctx context.Context, f func(single.State) error) error {
-	wait, cancel := context.WithTimeoutCause(ctx, lockWait, errors.New("waited for "+lockWait.String()))
-	defer cancel()
-	l, err := lock.Acquire(wait, h.lockPath)
+	l, err := acquire(ctx, h.lockPath)
 	if err != nil {
 		return err
 	}
@@ -140,6 +133,11 @@ func (h *Handover) switchOver(ctx context.Context) error {
 	if g.Targets, err = targets(h.endpoints, g.Port, h.scope, listeners, h.rules.Families()); err != nil {
 		return err
 	}
+	release, err := h.lockEndpoints(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
 	return h.locked(ctx, func(st single.State) error {
 		if err := h.mayTake(st, g); err != nil {
 			return err

@@ -58,6 +58,33 @@ func TestTenAtOnce(t *testing.T) {
 	})
 }
 
+// Several services want the same port at the same moment: one gets it, and the
+// others are told whose it is.
+func TestOnePortManyServices(t *testing.T) {
+	each(t, func(s *stage) {
+		const n = 6
+		all := make([]*program, n)
+		for i := range all {
+			name := fmt.Sprintf("service%d", i)
+			all[i] = s.start(s.app, "-name", name, "-version", name)
+		}
+		var winners []string
+		for i, p := range all {
+			if _, ready := p.within(patience, "ready"); ready {
+				winners = append(winners, fmt.Sprintf("service%d", i))
+				continue
+			}
+			if err := containsAll(p.fails(), "endpoint 8080 belongs to service \"service", "process"); err != nil {
+				s.Error(err)
+			}
+		}
+		if len(winners) != 1 {
+			s.Fatalf("these have the port: %v\n%s", winners, s.rules())
+		}
+		s.answers(winners[0])
+	})
+}
+
 // No free port: the old one is untouched, and the error says what the range is.
 func TestPortsExhausted(t *testing.T) {
 	each(t, func(s *stage) {
