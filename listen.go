@@ -75,7 +75,7 @@ func (h *Handover) open(ctx context.Context, o Options) error {
 		return err
 	}
 	current, _ := st.Find(st.Current)
-	if h.reserved, err = reserve(ctx, h.settings, int(current.Port)); err != nil {
+	if h.reserved, err = reserve(ctx, h.settings, int(current.Port), st.LedTo()); err != nil {
 		return err
 	}
 	h.port, h.listener = h.reserved.port, h.reserved.listener

@@ -106,3 +106,23 @@ func TestPortsExhausted(t *testing.T) {
 		s.answers("v2")
 	})
 }
+
+// The private port of a process that was killed is nobody's as long as its
+// rules lead there: the clients of one service do not come to another.
+func TestPortOfTheDead(t *testing.T) {
+	each(t, func(s *stage) {
+		dead := s.deploy("b1", "-name", "b", "-port", "9090")
+		port := dead.says("listening")
+		dead.signal(9)
+		dead.ends()
+		c := s.deploy("c1", "-name", "c")
+		if got := c.says("listening"); got == port {
+			s.Errorf("it has the port %s, to which the rules of b lead", got)
+		}
+		s.answers("c1")
+		s.refused(server4 + ":9090")
+		// To its own next process it may go.
+		s.deploy("b2", "-name", "b", "-port", "9090", "-ports", port+"-"+port)
+		s.answers("b2", server4+":9090")
+	})
+}

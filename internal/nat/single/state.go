@@ -132,6 +132,28 @@ func (s State) Ports() []uint16 {
 	return ports
 }
 
+// LedTo returns the private ports that rules of others lead to: clients come
+// there even if the process is gone.
+func (s State) LedTo() map[int]bool {
+	ports := map[int]bool{}
+	for _, t := range s.tables {
+		for chain, rules := range t.chains {
+			if key, id, ours := parseChain(chain); ours && id != "" && key == s.key[:shortLen] {
+				continue
+			}
+			for _, l := range rules {
+				ports[int(l.toPort)] = true
+			}
+		}
+		for _, l := range t.builtin {
+			if name, _, ok := parseOriginal(l.comment); !ok || name != s.service {
+				ports[int(l.toPort)] = true
+			}
+		}
+	}
+	return ports
+}
+
 // Claims returns what others claim of the targets.
 func (s State) Claims(targets []nat.Target, scope nat.Scope) []Claim {
 	var others []Claim
