@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -139,7 +140,8 @@ func (h *Handover) switchOver(ctx context.Context) error {
 	}
 	defer release()
 	return h.locked(ctx, func(st single.State) error {
-		if err := h.mayTake(st, g); err != nil {
+		stale, err := h.mayTake(ctx, st, g)
+		if err != nil {
 			return err
 		}
 		keep := h.originals(ctx, st)
@@ -150,7 +152,7 @@ func (h *Handover) switchOver(ctx context.Context) error {
 		}
 		h.applyTable(ctx, ports)
 		began := time.Now()
-		installed, err := h.rules.Install(ctx, st, g, keep)
+		installed, err := h.rules.Install(ctx, st, g, keep, stale)
 		if err != nil {
 			h.applyTable(ctx, st.Ports())
 			return fmt.Errorf("the traffic stays where it was: %w", err)
@@ -186,23 +188,36 @@ func (h *Handover) applyTable(ctx context.Context, ports []uint16) {
 }
 
 // mayTake reports why g may not have what it wants: another service has it, or
-// somebody would be left out.
-func (h *Handover) mayTake(st single.State, g single.Generation) error {
+// somebody would be left out. It returns claims of services whose process is
+// gone.
+func (h *Handover) mayTake(ctx context.Context, st single.State, g single.Generation) (stale []single.Claim, err error) {
 	for _, c := range st.Claims(g.Targets, g.Scope) {
 		if c.Owner == "" {
-			return fmt.Errorf("endpoint %v belongs to a service of switcherood on this host", c.Endpoint)
+			return nil, fmt.Errorf("endpoint %v belongs to a service of switcherood on this host", c.Endpoint)
 		}
-		start := c.Start
-		if start == 0 {
-			start, _ = startOf(c.PID)
+		if !gone(ctx, c) {
+			return nil, fmt.Errorf("endpoint %v belongs to service %q, process %d", c.Endpoint, c.Owner, c.PID)
 		}
-		switch alive, err := isAlive(c.PID, start); {
-		case err != nil || alive:
-			return fmt.Errorf("endpoint %v belongs to service %q, process %d", c.Endpoint, c.Owner, c.PID)
-		default:
+		if !slices.ContainsFunc(stale, func(s single.Claim) bool { return s.Endpoint == c.Endpoint && s.PID == c.PID }) {
 			h.log.Warn("taking an endpoint from a service whose process is gone", "endpoint", c.Endpoint.String(), "service", c.Owner, "pid", c.PID)
 		}
+		stale = append(stale, c)
 	}
+	return stale, h.leavesNobodyOut(st, g)
+}
+
+// gone reports whether nobody has the claim any more.
+func gone(ctx context.Context, c single.Claim) bool {
+	if c.Start == 0 {
+		_, err := identify(ctx, single.Original{PID: c.PID, Port: c.Port})
+		return errors.Is(err, errGone)
+	}
+	alive, err := isAlive(c.PID, c.Start)
+	return err == nil && !alive
+}
+
+// leavesNobodyOut reports what the current process serves and g would not.
+func (h *Handover) leavesNobodyOut(st single.State, g single.Generation) error {
 	current, _ := st.Find(st.Current)
 	if alive, err := isAlive(current.PID, current.Start); err == nil && !alive {
 		return nil

@@ -126,3 +126,23 @@ func TestPortOfTheDead(t *testing.T) {
 		s.answers("b2", server4+":9090")
 	})
 }
+
+// An endpoint that is taken from services whose processes were killed leads to
+// the new process, although the hooks of the dead stand before its own.
+func TestEndpointOfTheDead(t *testing.T) {
+	each(t, func(s *stage) {
+		s.deploy("a1", "-name", "a")
+		b := s.deploy("b1", "-name", "b", "-port", "9090")
+		old := s.start(s.original, "-name", "old", "-port", "9091")
+		old.says("ready")
+		for _, dead := range []*program{b, old} {
+			dead.signal(9)
+			dead.ends()
+		}
+		s.deploy("a2", "-name", "a", "-listen", "8080,9090,9091")
+		s.answers("a2", server4+":8080", server4+":9090", server4+":9091", "["+server6+"]:9090")
+		if rules := s.rules(); strings.Contains(rules, "SWITCHEROO:") {
+			s.Errorf("the original's rule is left:\n%s", rules)
+		}
+	})
+}
