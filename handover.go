@@ -140,6 +140,9 @@ func (h *Handover) switchOver(ctx context.Context) error {
 	}
 	defer release()
 	return h.locked(ctx, func(st single.State) error {
+		if err := allSeen(ctx, st); err != nil { // again: it may have come meanwhile
+			return err
+		}
 		stale, err := h.mayTake(ctx, st, g)
 		if err != nil {
 			return err
@@ -212,8 +215,11 @@ func gone(ctx context.Context, c single.Claim) bool {
 		_, err := identify(ctx, single.Original{PID: c.PID, Port: c.Port})
 		return errors.Is(err, errGone)
 	}
-	alive, err := isAlive(c.PID, c.Start)
-	return err == nil && !alive
+	if alive, err := isAlive(c.PID, c.Start); err != nil || alive {
+		return false
+	}
+	hidden, err := heldOutOfSight(ctx, c.Port)
+	return err == nil && !hidden
 }
 
 // leavesNobodyOut reports what the current process serves and g would not.

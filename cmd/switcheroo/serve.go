@@ -66,9 +66,6 @@ func serve(ctx context.Context, o runOptions, args []string, steps *steps) error
 	// It ends with this function, and not with a signal.
 	ctx, end := context.WithCancel(ctx)
 	defer end()
-	if err := strangers(ctx, o, steps); err != nil {
-		return err
-	}
 	h, err := listen(ctx, o, steps, signals)
 	if err != nil {
 		return err
