@@ -97,6 +97,8 @@ func (h *Handover) ready(ctx context.Context) error {
 		return notifyReady()
 	case !h.take(&h.busy):
 		return errors.New("ready already")
+	case h.isLeaving():
+		return errors.New("withdrawn already")
 	}
 	if err := h.switchOver(ctx); err != nil {
 		h.mu.Lock()
@@ -124,6 +126,13 @@ func (h *Handover) take(flag *bool) bool {
 	return free
 }
 
+// isLeaving reports whether Withdraw, or Close, was called.
+func (h *Handover) isLeaving() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.leaving
+}
+
 // switchOver moves the traffic here.
 func (h *Handover) switchOver(ctx context.Context) error {
 	listeners, err := ready(ctx, h.settings, uint16(h.port))
@@ -140,6 +149,9 @@ func (h *Handover) switchOver(ctx context.Context) error {
 	}
 	defer release()
 	return h.locked(ctx, func(st single.State) error {
+		if h.isLeaving() { // Withdraw found nothing to do yet
+			return errors.New("withdrawn meanwhile")
+		}
 		if err := allSeen(ctx, st); err != nil { // again: it may have come meanwhile
 			return err
 		}
@@ -225,7 +237,7 @@ func gone(ctx context.Context, c single.Claim) bool {
 // leavesNobodyOut reports what the current process serves and g would not.
 func (h *Handover) leavesNobodyOut(st single.State, g single.Generation) error {
 	current, _ := st.Find(st.Current)
-	if alive, err := isAlive(current.PID, current.Start); err == nil && !alive {
+	if isGone(current) {
 		return nil
 	}
 	for _, old := range current.Targets {
@@ -259,12 +271,18 @@ func (h *Handover) Drain(ctx context.Context) error {
 func (h *Handover) Withdraw(ctx context.Context) error {
 	h.mu.Lock()
 	h.leaving = true
-	id := h.id
+	began := h.busy
 	h.mu.Unlock()
-	if h.passed || id == "" {
+	if h.passed || !began {
 		return nil
 	}
 	err := h.locked(ctx, func(st single.State) error {
+		h.mu.Lock()
+		id := h.id // only now: Ready may have been under way
+		h.mu.Unlock()
+		if id == "" {
+			return nil
+		}
 		if st.Current == id {
 			return h.giveUp(ctx, st, id)
 		}
@@ -334,7 +352,7 @@ func (h *Handover) Close() error {
 	h.locked(ctx, func(st single.State) error {
 		var gone []string
 		for _, g := range st.Generations {
-			if alive, err := isAlive(g.PID, g.Start); g.ID != st.Current && g.PID != 0 && err == nil && !alive {
+			if g.ID != st.Current && g.PID != 0 && isGone(g) {
 				gone = append(gone, g.ID)
 			}
 		}
