@@ -188,7 +188,7 @@ func (s *server) run(ctx context.Context, signals <-chan os.Signal) error {
 
 // becomeReady returns once new connections come here.
 func (s *server) becomeReady(ctx context.Context) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, s.o.readyTimeout.duration(), errNotInTime)
+	ctx, cancel := context.WithTimeoutCause(ctx, s.o.readyTimeout.duration(), fmt.Errorf("--ready-timeout %s is over", s.o.readyTimeout))
 	defer cancel()
 	said := make(chan struct{}, 1)
 	go s.notify.listen(s.child.pid, func() {
@@ -201,6 +201,9 @@ func (s *server) becomeReady(ctx context.Context) error {
 		select {
 		case <-said:
 		case <-ctx.Done():
+			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				return errNotInTime
+			}
 			return context.Cause(ctx)
 		}
 	}
@@ -347,8 +350,9 @@ func (s *server) over() error {
 			status, hint = exitEndedEarly, "it has to stay in the foreground"
 		}
 		return failure{hinted{fmt.Errorf("%w before it was ready", what), hint}, status}
-	case serving:
-		if s.steps.isRolledBack() {
+	case serving, stopping:
+		// Asked by a signal it gives the port back, too: that is no failure.
+		if s.asked == 0 && s.steps.isRolledBack() {
 			if status == 0 {
 				status = exitRolledBack
 			}
