@@ -97,6 +97,7 @@ func listen(ctx context.Context, o runOptions, steps *steps, signals <-chan os.S
 		h   *switcheroo.Handover
 		err error
 	}
+	// It is the Handover's as well: only a signal ends it here.
 	waiting, giveUp := context.WithCancel(ctx)
 	context.AfterFunc(ctx, giveUp)
 	done := make(chan result, 1)
