@@ -2,7 +2,6 @@ package single
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/switcheroo/switcheroo/internal/nat"
 )
@@ -58,7 +57,7 @@ func (t table) follow(chain string, c Claim, depth int, all *[]Claim) {
 		case l.toPort != 0:
 			c.Endpoint, c.Port, c.rule = l.endpoint(), l.toPort, l
 			*all = append(*all, c)
-		case strings.HasPrefix(l.jump, "SW"):
+		case isOurs(l.jump):
 			t.follow(l.jump, c, depth+1, all)
 		}
 	}

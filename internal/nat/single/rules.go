@@ -194,7 +194,7 @@ func (r *Rules) Remove(ctx context.Context, s State) error {
 	return r.tryAll(ctx, append(st, s.dropOriginals()...))
 }
 
-// Services returns what the tools show of every service, sorted by name.
+// Services returns what the tools show of every service, by its name.
 func Services(ctx context.Context, tools []Tool) (map[string]State, error) {
 	tables, err := readAll(ctx, tools)
 	if err != nil {
