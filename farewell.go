@@ -146,7 +146,10 @@ func (k *keeper) tell(ctx context.Context, g single.Generation, p *process) erro
 // drop removes the rules of a process that has ended.
 func (k *keeper) drop(ctx context.Context, id string) error {
 	return k.locked(ctx, func(st single.State) error {
-		if st.Current == id {
+		// Rules are looked at without the lock: a generation that was just being
+		// written then has no process yet, and may have one by now.
+		now, _ := st.Find(id)
+		if st.Current == id || now.PID != os.Getpid() && now.PID != 0 && !isGone(now) {
 			return nil
 		}
 		if err := k.rules.Drop(ctx, st, id); err != nil {

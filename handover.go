@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/switcheroo/switcheroo/internal/drain"
-	"github.com/switcheroo/switcheroo/internal/lock"
 	"github.com/switcheroo/switcheroo/internal/nat/companion"
 	"github.com/switcheroo/switcheroo/internal/nat/single"
 )
@@ -62,15 +62,9 @@ func (h *Handover) Done() <-chan struct{} { return h.done }
 func (h *Handover) settle()    { h.settleOnce.Do(func() { close(h.settled) }) }
 func (h *Handover) closeDone() { h.doneOnce.Do(func() { close(h.done) }) }
 
-// lockWait bounds how long others may keep the service's lock: a switch takes
-// less than a second, and several may be ahead of us.
-const lockWait = 2 * time.Minute
-
 // locked calls f with the service's lock held, and with what the rules are then.
 func (h *Handover) locked(ctx context.Context, f func(single.State) error) error {
-	wait, cancel := context.WithTimeoutCause(ctx, lockWait, errors.New("waited for "+lockWait.String()))
-	defer cancel()
-	l, err := lock.Acquire(wait, h.lockPath)
+	l, err := acquire(ctx, h.lockPath)
 	if err != nil {
 		return err
 	}
@@ -103,6 +97,8 @@ func (h *Handover) ready(ctx context.Context) error {
 		return notifyReady()
 	case !h.take(&h.busy):
 		return errors.New("ready already")
+	case h.isLeaving():
+		return errors.New("withdrawn already")
 	}
 	if err := h.switchOver(ctx); err != nil {
 		h.mu.Lock()
@@ -130,6 +126,13 @@ func (h *Handover) take(flag *bool) bool {
 	return free
 }
 
+// isLeaving reports whether Withdraw, or Close, was called.
+func (h *Handover) isLeaving() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.leaving
+}
+
 // switchOver moves the traffic here.
 func (h *Handover) switchOver(ctx context.Context) error {
 	listeners, err := ready(ctx, h.settings, uint16(h.port))
@@ -140,8 +143,20 @@ func (h *Handover) switchOver(ctx context.Context) error {
 	if g.Targets, err = targets(h.endpoints, g.Port, h.scope, listeners, h.rules.Families()); err != nil {
 		return err
 	}
+	release, err := h.lockEndpoints(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
 	return h.locked(ctx, func(st single.State) error {
-		if err := h.mayTake(st, g); err != nil {
+		if h.isLeaving() { // Withdraw found nothing to do yet
+			return errors.New("withdrawn meanwhile")
+		}
+		if err := allSeen(ctx, st); err != nil { // again: it may have come meanwhile
+			return err
+		}
+		stale, err := h.mayTake(ctx, st, g)
+		if err != nil {
 			return err
 		}
 		keep := h.originals(ctx, st)
@@ -152,7 +167,7 @@ func (h *Handover) switchOver(ctx context.Context) error {
 		}
 		h.applyTable(ctx, ports)
 		began := time.Now()
-		installed, err := h.rules.Install(ctx, st, g, keep)
+		installed, err := h.rules.Install(ctx, st, g, keep, stale)
 		if err != nil {
 			h.applyTable(ctx, st.Ports())
 			return fmt.Errorf("the traffic stays where it was: %w", err)
@@ -188,25 +203,41 @@ func (h *Handover) applyTable(ctx context.Context, ports []uint16) {
 }
 
 // mayTake reports why g may not have what it wants: another service has it, or
-// somebody would be left out.
-func (h *Handover) mayTake(st single.State, g single.Generation) error {
+// somebody would be left out. It returns claims of services whose process is
+// gone.
+func (h *Handover) mayTake(ctx context.Context, st single.State, g single.Generation) (stale []single.Claim, err error) {
 	for _, c := range st.Claims(g.Targets, g.Scope) {
 		if c.Owner == "" {
-			return fmt.Errorf("endpoint %v belongs to a service of switcherood on this host", c.Endpoint)
+			return nil, fmt.Errorf("endpoint %v belongs to a service of switcherood on this host", c.Endpoint)
 		}
-		start := c.Start
-		if start == 0 {
-			start, _ = startOf(c.PID)
+		if !gone(ctx, c) {
+			return nil, fmt.Errorf("endpoint %v belongs to service %q, process %d", c.Endpoint, c.Owner, c.PID)
 		}
-		switch alive, err := isAlive(c.PID, start); {
-		case err != nil || alive:
-			return fmt.Errorf("endpoint %v belongs to service %q, process %d", c.Endpoint, c.Owner, c.PID)
-		default:
+		if !slices.ContainsFunc(stale, func(s single.Claim) bool { return s.Endpoint == c.Endpoint && s.PID == c.PID }) {
 			h.log.Warn("taking an endpoint from a service whose process is gone", "endpoint", c.Endpoint.String(), "service", c.Owner, "pid", c.PID)
 		}
+		stale = append(stale, c)
 	}
+	return stale, h.leavesNobodyOut(st, g)
+}
+
+// gone reports whether nobody has the claim any more.
+func gone(ctx context.Context, c single.Claim) bool {
+	if c.Start == 0 {
+		_, err := identify(ctx, single.Original{PID: c.PID, Port: c.Port})
+		return errors.Is(err, errGone)
+	}
+	if alive, err := isAlive(c.PID, c.Start); err != nil || alive {
+		return false
+	}
+	hidden, err := heldOutOfSight(ctx, c.Port)
+	return err == nil && !hidden
+}
+
+// leavesNobodyOut reports what the current process serves and g would not.
+func (h *Handover) leavesNobodyOut(st single.State, g single.Generation) error {
 	current, _ := st.Find(st.Current)
-	if alive, err := isAlive(current.PID, current.Start); err == nil && !alive {
+	if isGone(current) {
 		return nil
 	}
 	for _, old := range current.Targets {
@@ -240,12 +271,18 @@ func (h *Handover) Drain(ctx context.Context) error {
 func (h *Handover) Withdraw(ctx context.Context) error {
 	h.mu.Lock()
 	h.leaving = true
-	id := h.id
+	began := h.busy
 	h.mu.Unlock()
-	if h.passed || id == "" {
+	if h.passed || !began {
 		return nil
 	}
 	err := h.locked(ctx, func(st single.State) error {
+		h.mu.Lock()
+		id := h.id // only now: Ready may have been under way
+		h.mu.Unlock()
+		if id == "" {
+			return nil
+		}
 		if st.Current == id {
 			return h.giveUp(ctx, st, id)
 		}
@@ -315,7 +352,7 @@ func (h *Handover) Close() error {
 	h.locked(ctx, func(st single.State) error {
 		var gone []string
 		for _, g := range st.Generations {
-			if alive, err := isAlive(g.PID, g.Start); g.ID != st.Current && g.PID != 0 && err == nil && !alive {
+			if g.ID != st.Current && g.PID != 0 && isGone(g) {
 				gone = append(gone, g.ID)
 			}
 		}

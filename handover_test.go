@@ -59,3 +59,18 @@ func TestPortOnly(t *testing.T) {
 		t.Errorf("ready with a listener on loopback alone: %v", err)
 	}
 }
+
+// Who has withdrawn gets no traffic any more.
+func TestReadyAfterWithdraw(t *testing.T) {
+	h, err := switcheroo.Listen(t.Context(), switcheroo.Options{Name: "withdrawn", Listen: []string{"18081"}, Probe: "none"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	if err := h.Withdraw(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Ready(t.Context()); err == nil || !strings.Contains(err.Error(), "withdrawn already") {
+		t.Errorf("ready: %v", err)
+	}
+}

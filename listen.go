@@ -74,8 +74,11 @@ func (h *Handover) open(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
+	if err := allSeen(ctx, st); err != nil {
+		return err
+	}
 	current, _ := st.Find(st.Current)
-	if h.reserved, err = reserve(ctx, h.settings, int(current.Port)); err != nil {
+	if h.reserved, err = reserve(ctx, h.settings, int(current.Port), st.LedTo()); err != nil {
 		return err
 	}
 	h.port, h.listener = h.reserved.port, h.reserved.listener

@@ -49,7 +49,7 @@ func identify(ctx context.Context, o single.Original) (start uint64, err error) 
 	case err != nil:
 		return 0, err
 	case !held:
-		return 0, fmt.Errorf("another process has its pid: it does not listen on port %d", o.Port)
+		return 0, fmt.Errorf("%w: another one has its pid, and does not listen on port %d", errGone, o.Port)
 	case p.ended():
 		return 0, errGone // so whose descriptors were those?
 	}

@@ -20,15 +20,21 @@ type reservation struct {
 }
 
 // reserve finds a free private port, beginning behind the one that is in use, as
-// that which was in use last is the likeliest to be known to somebody yet.
-func reserve(ctx context.Context, s settings, after int) (*reservation, error) {
+// that which was in use last is the likeliest to be known to somebody yet. Not
+// one that another service's rules lead to, even if its process is gone: its
+// clients would come here.
+func reserve(ctx context.Context, s settings, after int, ledTo map[int]bool) (*reservation, error) {
 	n := s.portMax - s.portMin + 1
 	first := 0
 	if after >= s.portMin && after <= s.portMax {
 		first = after - s.portMin + 1
 	}
 	for i := range n {
-		r, err := tryPort(ctx, s.portMin+(first+i)%n, s.portOnly)
+		port := s.portMin + (first+i)%n
+		if ledTo[port] {
+			continue
+		}
+		r, err := tryPort(ctx, port, s.portOnly)
 		if err != nil {
 			return nil, err
 		}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/switcheroo/switcheroo/internal/nat/single"
 )
 
 // errGone says that a process has ended, or that its pid is another's by now.
@@ -88,6 +90,12 @@ func isAlive(pid int, start uint64) (bool, error) {
 	}
 	p.close()
 	return true, nil
+}
+
+// isGone reports whether the process has ended for sure.
+func isGone(g single.Generation) bool {
+	alive, err := isAlive(g.PID, g.Start)
+	return err == nil && !alive
 }
 
 func (p *process) close() { p.fd.Close() }

@@ -10,7 +10,6 @@ import (
 	"github.com/switcheroo/switcheroo/internal/nat/companion"
 	"github.com/switcheroo/switcheroo/internal/nat/single"
 
-	"github.com/switcheroo/switcheroo/internal/lock"
 	"github.com/switcheroo/switcheroo/internal/nat"
 )
 
@@ -105,9 +104,7 @@ func cleanup(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	wait, cancel := context.WithTimeout(ctx, lockWait)
-	defer cancel()
-	l, err := lock.Acquire(wait, path)
+	l, err := acquire(ctx, path)
 	if err != nil {
 		return err
 	}

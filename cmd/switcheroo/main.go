@@ -125,6 +125,8 @@ func inContext(err error) error {
 	switch {
 	case errors.As(err, &option):
 		return usageError{hinted{err, `see "switcheroo run --help"`}}
+	case errors.Is(err, switcheroo.ErrOutOfSight):
+		return hinted{err, "if it is in another container, share the process ids: docker run --pid host"}
 	case errors.Is(err, switcheroo.ErrNoPort):
 		return hinted{err, `"switcheroo run --list" shows what has them; a wider range is for example --ports 61000-61999`}
 	case errors.Is(err, exec.ErrNotFound) && strings.HasPrefix(err.Error(), "iptables: "):

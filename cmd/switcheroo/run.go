@@ -193,7 +193,7 @@ func mayChangeRules() error {
 		return nil
 	}
 	if os.Geteuid() != 0 {
-		return hinted{errors.New("not root: the kernel's rules can be neither read nor changed"), "run it with sudo; the command need not be root: \"switcheroo run ... -- setpriv --reuid=www-data --regid=www-data --clear-groups ./server\""}
+		return hinted{errors.New("not root: the kernel's rules can be neither read nor changed"), "run it with sudo; the command need not be root: \"switcheroo run ... -- setpriv --reuid=www-data --regid=www-data --clear-groups --pdeathsig=TERM ./server\""}
 	}
 	return hinted{errors.New("the kernel's rules cannot be changed here: CAP_NET_ADMIN is missing"), "for a container: docker run --cap-add NET_ADMIN ..."}
 }

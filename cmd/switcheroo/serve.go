@@ -66,9 +66,6 @@ func serve(ctx context.Context, o runOptions, args []string, steps *steps) error
 	// It ends with this function, and not with a signal.
 	ctx, end := context.WithCancel(ctx)
 	defer end()
-	if err := strangers(ctx, o, steps); err != nil {
-		return err
-	}
 	h, err := listen(ctx, o, steps, signals)
 	if err != nil {
 		return err
@@ -100,6 +97,7 @@ func listen(ctx context.Context, o runOptions, steps *steps, signals <-chan os.S
 		h   *switcheroo.Handover
 		err error
 	}
+	// It is the Handover's as well: only a signal ends it here.
 	waiting, giveUp := context.WithCancel(ctx)
 	context.AfterFunc(ctx, giveUp)
 	done := make(chan result, 1)
@@ -191,7 +189,7 @@ func (s *server) run(ctx context.Context, signals <-chan os.Signal) error {
 
 // becomeReady returns once new connections come here.
 func (s *server) becomeReady(ctx context.Context) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, s.o.readyTimeout.duration(), errNotInTime)
+	ctx, cancel := context.WithTimeoutCause(ctx, s.o.readyTimeout.duration(), fmt.Errorf("--ready-timeout %s is over", s.o.readyTimeout))
 	defer cancel()
 	said := make(chan struct{}, 1)
 	go s.notify.listen(s.child.pid, func() {
@@ -204,6 +202,9 @@ func (s *server) becomeReady(ctx context.Context) error {
 		select {
 		case <-said:
 		case <-ctx.Done():
+			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				return errNotInTime
+			}
 			return context.Cause(ctx)
 		}
 	}
@@ -350,8 +351,9 @@ func (s *server) over() error {
 			status, hint = exitEndedEarly, "it has to stay in the foreground"
 		}
 		return failure{hinted{fmt.Errorf("%w before it was ready", what), hint}, status}
-	case serving:
-		if s.steps.isRolledBack() {
+	case serving, stopping:
+		// Asked by a signal it gives the port back, too: that is no failure.
+		if s.asked == 0 && s.steps.isRolledBack() {
 			if status == 0 {
 				status = exitRolledBack
 			}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -103,9 +104,9 @@ func (l stepLog) Handle(_ context.Context, r slog.Record) error {
 	if cutOff {
 		return nil // by the end of this process, which sees to it itself
 	}
-	if r.Message == goneBack {
+	if r.Message == goneBack || r.Message == backAgain {
 		l.steps.mu.Lock()
-		l.steps.rolledBack = true
+		l.steps.rolledBack = r.Message == goneBack
 		l.steps.mu.Unlock()
 	}
 	m := plain
@@ -151,6 +152,10 @@ type telling struct {
 // goneBack is the library's message that the version before has the port again.
 const goneBack = "new connections go back to the older process"
 
+// backAgain is the library's message that a process found the current one dead,
+// and has led the traffic to the newest that is left: itself or another.
+const backAgain = "the newer process died: new connections go back to the older one"
+
 // tellings are the library's messages, in the order in which they come.
 var tellings = map[string]telling{
 	"new connections come here": {good, func(f map[string]string) string {
@@ -159,14 +164,18 @@ var tellings = map[string]telling{
 		}
 		return "ready: new connections come here, not to process " + f["from"]
 	}},
-	"a newer process has taken over": {plain, say("new connections go to process {by}; open ones stay here")},
-	"drained":                        {plain, say("process {pid} has no connection left")},
-	"drain took too long":            {bad, say("process {pid} still has {connections} connections after the time to drain")},
-	"older process told to end":      {plain, say("process {pid} is told to end")},
-	"older process has ended":        {plain, say("process {pid} has ended")},
-	goneBack:                         {good, say("new connections go to process {pid} again")},
-	"the newer process died: new connections go back to the older one": {good, say("process {died} is dead: new connections come here again")},
-	"new connections are refused":                                      {plain, say("new connections are refused from here on")},
+	"drained":                   {plain, say("process {pid} has no connection left")},
+	"drain took too long":       {bad, say("process {pid} still has {connections} connections after the time to drain")},
+	"older process told to end": {plain, say("process {pid} is told to end")},
+	"older process has ended":   {plain, say("process {pid} has ended")},
+	goneBack:                    {good, say("new connections go to process {pid} again")},
+	backAgain: {good, func(f map[string]string) string {
+		if f["pid"] == strconv.Itoa(os.Getpid()) {
+			return "process " + f["died"] + " is dead: new connections come here again"
+		}
+		return "process " + f["died"] + " is dead: new connections go to process " + f["pid"] + " again"
+	}},
+	"new connections are refused": {plain, say("new connections are refused from here on")},
 }
 
 // say returns the text with each {field} replaced.

@@ -58,6 +58,33 @@ func TestTenAtOnce(t *testing.T) {
 	})
 }
 
+// Several services want the same port at the same moment: one gets it, and the
+// others are told whose it is.
+func TestOnePortManyServices(t *testing.T) {
+	each(t, func(s *stage) {
+		const n = 6
+		all := make([]*program, n)
+		for i := range all {
+			name := fmt.Sprintf("service%d", i)
+			all[i] = s.start(s.app, "-name", name, "-version", name)
+		}
+		var winners []string
+		for i, p := range all {
+			if _, ready := p.within(patience, "ready"); ready {
+				winners = append(winners, fmt.Sprintf("service%d", i))
+				continue
+			}
+			if err := containsAll(p.fails(), "endpoint 8080 belongs to service \"service", "process"); err != nil {
+				s.Error(err)
+			}
+		}
+		if len(winners) != 1 {
+			s.Fatalf("these have the port: %v\n%s", winners, s.rules())
+		}
+		s.answers(winners[0])
+	})
+}
+
 // No free port: the old one is untouched, and the error says what the range is.
 func TestPortsExhausted(t *testing.T) {
 	each(t, func(s *stage) {
@@ -77,5 +104,45 @@ func TestPortsExhausted(t *testing.T) {
 			s.Error("an older one has ended")
 		}
 		s.answers("v2")
+	})
+}
+
+// The private port of a process that was killed is nobody's as long as its
+// rules lead there: the clients of one service do not come to another.
+func TestPortOfTheDead(t *testing.T) {
+	each(t, func(s *stage) {
+		dead := s.deploy("b1", "-name", "b", "-port", "9090")
+		port := dead.says("listening")
+		dead.signal(9)
+		dead.ends()
+		c := s.deploy("c1", "-name", "c")
+		if got := c.says("listening"); got == port {
+			s.Errorf("it has the port %s, to which the rules of b lead", got)
+		}
+		s.answers("c1")
+		s.refused(server4 + ":9090")
+		// To its own next process it may go.
+		s.deploy("b2", "-name", "b", "-port", "9090", "-ports", port+"-"+port)
+		s.answers("b2", server4+":9090")
+	})
+}
+
+// An endpoint that is taken from services whose processes were killed leads to
+// the new process, although the hooks of the dead stand before its own.
+func TestEndpointOfTheDead(t *testing.T) {
+	each(t, func(s *stage) {
+		s.deploy("a1", "-name", "a")
+		b := s.deploy("b1", "-name", "b", "-port", "9090")
+		old := s.start(s.original, "-name", "old", "-port", "9091")
+		old.says("ready")
+		for _, dead := range []*program{b, old} {
+			dead.signal(9)
+			dead.ends()
+		}
+		s.deploy("a2", "-name", "a", "-listen", "8080,9090,9091")
+		s.answers("a2", server4+":8080", server4+":9090", server4+":9091", "["+server6+"]:9090")
+		if rules := s.rules(); strings.Contains(rules, "SWITCHEROO:") {
+			s.Errorf("the original's rule is left:\n%s", rules)
+		}
 	})
 }

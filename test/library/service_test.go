@@ -55,3 +55,33 @@ func TestListAndCleanup(t *testing.T) {
 		s.answers("v4")
 	})
 }
+
+// Two that share a network, but not their process ids, cannot see each other: the
+// second one is refused by both APIs, and the first one untouched.
+func TestOutOfSight(t *testing.T) {
+	each(t, func(s *stage) {
+		elsewhere := func(args ...string) *program {
+			return s.start("/usr/bin/unshare", append([]string{"--pid", "--fork", "--kill-child", "--mount-proc", s.app}, args...)...)
+		}
+		v1 := elsewhere("-version", "v1")
+		v1.says("ready")
+		was := s.rules()
+		for _, api := range []string{"idiomatic", "compatible"} {
+			said := elsewhere("-version", "v2", "-api", api, "-scope", "3").fails()
+			if err := containsAll(said, "cannot be seen from here, and serves on private port 40400"); err != nil {
+				s.Error(err)
+			}
+		}
+		if said := elsewhere("-name", "other").fails(); !strings.Contains(said, `endpoint 8080 belongs to service "myapp"`) {
+			s.Errorf("another service was told: %s", said)
+		}
+		if now := s.rules(); now != was {
+			s.Errorf("rules have changed:\n%s\nfrom\n%s", now, was)
+		}
+		s.answers("v1")
+		v1.signal(9)
+		v1.ends()
+		s.deploy("v3")
+		s.answers("v3")
+	})
+}

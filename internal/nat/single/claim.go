@@ -2,7 +2,6 @@ package single
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/switcheroo/switcheroo/internal/nat"
 )
@@ -12,9 +11,13 @@ import (
 type Claim struct {
 	Endpoint nat.Endpoint
 	Scope    nat.Scope
+	Port     uint16 // private
 	Owner    string // the service's name; "" for one of the daemon's
 	PID      int    // 0 for one of the daemon's
-	Start    uint64 // 0 if the rules do not say
+	Start    uint64 // 0 if the rules do not say: those of the original library
+
+	family nat.Family
+	rule   line // that leads to the port
 }
 
 // claims follows every rule of the built-in chains to where it leads.
@@ -26,10 +29,13 @@ func (t table) claims() []Claim {
 				continue
 			}
 			if owner, o, ok := parseOriginal(hook.comment); ok {
-				all = append(all, Claim{Endpoint: hook.endpoint(), Scope: b.scope, Owner: owner, PID: o.PID})
+				all = append(all, Claim{
+					Endpoint: hook.endpoint(), Scope: b.scope, Port: o.Port, Owner: owner, PID: o.PID,
+					family: t.family, rule: hook,
+				})
 				continue
 			}
-			t.follow(hook.jump, Claim{Scope: b.scope}, 0, &all)
+			t.follow(hook.jump, Claim{Scope: b.scope, family: t.family}, 0, &all)
 		}
 	}
 	return all
@@ -49,15 +55,35 @@ func (t table) follow(chain string, c Claim, depth int, all *[]Claim) {
 		}
 		switch {
 		case l.toPort != 0:
-			c.Endpoint = l.endpoint()
+			c.Endpoint, c.Port, c.rule = l.endpoint(), l.toPort, l
 			*all = append(*all, c)
-		case strings.HasPrefix(l.jump, "SW"):
+		case isOurs(l.jump):
 			t.follow(l.jump, c, depth+1, all)
 		}
 	}
 }
 
-// Overlaps reports whether c is about connections to one of targets.
+// give deletes the rules of claims, each once: one in a chain is found by way of
+// every hook that leads there.
+func give(claims []Claim) steps {
+	var st steps
+	type place struct {
+		family nat.Family
+		chain  string
+		pos    int
+	}
+	given := map[place]bool{}
+	for _, c := range claims {
+		p := place{c.family, c.rule.chain, c.rule.pos}
+		if !given[p] {
+			given[p] = true
+			st.deleteRule(c.rule, c.family)
+		}
+	}
+	return st
+}
+
+// overlaps reports whether c is about connections to one of targets.
 func (c Claim) overlaps(targets []nat.Target, scope nat.Scope) bool {
 	return c.Scope&scope != 0 && slices.ContainsFunc(targets, func(t nat.Target) bool {
 		a, b := t.Endpoint.Addr, c.Endpoint.Addr

@@ -21,11 +21,9 @@ type Generation struct {
 	Targets []nat.Target
 	Retired int64 // seconds since boot when it ceased to be current; 0 if it did not
 	Told    bool  // it has been told to end
-
-	families nat.Family // that have its chain
 }
 
-// Note is the comment that describes g.
+// note is the comment that describes g.
 func (g Generation) note(service string) string {
 	return fmt.Sprintf("%s gen=%d pid=%d start=%d scope=%d port=%d ns=%s", noteWord, g.Number, g.PID, g.Start, g.Scope, g.Port, service)
 }
@@ -51,7 +49,7 @@ func (g *Generation) take(comment string) (service string) {
 	var n Generation
 	for {
 		if name, last := strings.CutPrefix(rest, "ns="); last {
-			n.ID, n.Targets, n.Retired, n.Told, n.families = g.ID, g.Targets, g.Retired, g.Told, g.families
+			n.ID, n.Targets, n.Retired, n.Told = g.ID, g.Targets, g.Retired, g.Told
 			*g = n
 			return name
 		}

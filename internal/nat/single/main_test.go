@@ -89,7 +89,7 @@ func generation(pid int, port uint16) Generation {
 
 func install(t *testing.T, r *Rules, g Generation, keep ...Generation) Generation {
 	t.Helper()
-	g, err := r.Install(t.Context(), read(t, r), g, keep)
+	g, err := r.Install(t.Context(), read(t, r), g, keep, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,12 +10,12 @@ import (
 )
 
 const (
-	// chainPrefix is not the daemon's: that takes "SW-" for its own.
-	chainPrefix = "SWL-"
-	keyLen      = 16 // of nat.Key
-	shortLen    = 12 // of the key, in a generation's chain
-	idLen       = 8
-	noteWord    = "switcheroo"
+	chainPrefix  = "SWL-"
+	daemonPrefix = "SW-"
+	keyLen       = 16 // of nat.Key
+	shortLen     = 12 // of the key, in a generation's chain
+	idLen        = 8
+	noteWord     = "switcheroo"
 )
 
 // MaxName is how long a service's name may be, in bytes: a comment ends at 255.

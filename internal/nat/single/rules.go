@@ -71,10 +71,11 @@ func (t Tool) Check(ctx context.Context) error {
 
 // Install leads new connections to a new generation, which it completes with an
 // ID and a Number and returns. keep are processes of the original's that still
-// run and are to be seen out: they become generations, older than g.
+// run and are to be seen out: they become generations, older than g. stale are
+// claims of others that g takes: their rules go, as they may stand before ours.
 //
 // On error everything is as it was, or the error says what could not be undone.
-func (r *Rules) Install(ctx context.Context, s State, g Generation, keep []Generation) (Generation, error) {
+func (r *Rules) Install(ctx context.Context, s State, g Generation, keep []Generation, stale []Claim) (Generation, error) {
 	var st steps
 	n := s.next()
 	now := bootTime()
@@ -95,6 +96,7 @@ func (r *Rules) Install(ctx context.Context, s State, g Generation, keep []Gener
 	}
 	st = append(st, s.create(g)...)
 	st = append(st, s.lead(g)...)
+	st = append(st, give(stale)...)
 	return g, r.move(ctx, st, g)
 }
 
@@ -192,7 +194,7 @@ func (r *Rules) Remove(ctx context.Context, s State) error {
 	return r.tryAll(ctx, append(st, s.dropOriginals()...))
 }
 
-// Services returns what the tools show of every service, sorted by name.
+// Services returns what the tools show of every service, by its name.
 func Services(ctx context.Context, tools []Tool) (map[string]State, error) {
 	tables, err := readAll(ctx, tools)
 	if err != nil {

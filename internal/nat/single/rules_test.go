@@ -174,7 +174,7 @@ func TestEveryCommandFails(t *testing.T) {
 					f := &failing{n: n}
 					r := New("web", f.tools(tools))
 					s := read(t, New("web", tools))
-					_, err := r.Install(t.Context(), s, generation(12, 40401), keep)
+					_, err := r.Install(t.Context(), s, generation(12, 40401), keep, nil)
 					if f.calls < n {
 						if err != nil {
 							t.Fatal(err)
@@ -207,7 +207,7 @@ func TestEveryCommandFailsFromThereOn(t *testing.T) {
 		for n := 1; ; n++ {
 			f := &failing{n: n, onAll: true}
 			s := read(t, real)
-			_, err := New("web", f.tools(tools)).Install(t.Context(), s, generation(12, 40401), nil)
+			_, err := New("web", f.tools(tools)).Install(t.Context(), s, generation(12, 40401), nil, nil)
 			if f.calls < n {
 				return
 			}

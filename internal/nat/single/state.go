@@ -32,12 +32,12 @@ func newState(service string, tables []table) State {
 			have, known := byID[id]
 			if !known || have.PID == 0 {
 				g.Told, g.Retired = g.Told || have.Told, max(g.Retired, have.Retired)
-				g.Targets, g.families = append(have.Targets, g.Targets...), have.families|g.families
+				g.Targets = append(have.Targets, g.Targets...)
 				byID[id] = g
 				continue
 			}
 			have.Told, have.Retired = have.Told || g.Told, max(have.Retired, g.Retired)
-			have.Targets, have.families = append(have.Targets, g.Targets...), have.families|g.families
+			have.Targets = append(have.Targets, g.Targets...)
 			byID[id] = have
 		}
 		s.addOriginals(t)
@@ -113,7 +113,7 @@ func (s State) Empty() bool {
 	return len(s.Generations) == 0 && len(s.Originals) == 0
 }
 
-// Next is the number for a new generation.
+// next is the number for a new generation.
 func (s State) next() int {
 	if len(s.Generations) == 0 {
 		return 1
@@ -127,6 +127,28 @@ func (s State) Ports() []uint16 {
 	for _, g := range s.Generations {
 		if g.Port != 0 {
 			ports = append(ports, g.Port)
+		}
+	}
+	return ports
+}
+
+// LedTo returns the private ports that rules of others lead to: clients come
+// there even if the process is gone.
+func (s State) LedTo() map[int]bool {
+	ports := map[int]bool{}
+	for _, t := range s.tables {
+		for chain, rules := range t.chains {
+			if key, id, ours := parseChain(chain); ours && id != "" && key == s.key[:shortLen] {
+				continue
+			}
+			for _, l := range rules {
+				ports[int(l.toPort)] = true
+			}
+		}
+		for _, l := range t.builtin {
+			if name, _, ok := parseOriginal(l.comment); !ok || name != s.service {
+				ports[int(l.toPort)] = true
+			}
 		}
 	}
 	return ports

@@ -11,7 +11,7 @@ import (
 // the original's.
 type table struct {
 	family nat.Family
-	chains map[string][]line // those whose names begin with SW
+	chains map[string][]line // ours and the daemon's
 	// builtin are the rules of PREROUTING and OUTPUT that lead to one of chains
 	// or are the original's.
 	builtin []line
@@ -25,7 +25,7 @@ func parseTable(family nat.Family, text string) (table, error) {
 		s = strings.TrimRight(s, "\r\n")
 		switch {
 		case strings.HasPrefix(s, "-N "):
-			if name := s[len("-N "):]; strings.HasPrefix(name, "SW") {
+			if name := s[len("-N "):]; isOurs(name) {
 				t.chains[name] = nil
 			}
 		case strings.HasPrefix(s, "-A "):
@@ -48,6 +48,11 @@ func parseTable(family nat.Family, text string) (table, error) {
 		}
 	}
 	return t, nil
+}
+
+// isOurs reports whether a chain's name is one of ours or of the daemon's.
+func isOurs(chain string) bool {
+	return strings.HasPrefix(chain, chainPrefix) || strings.HasPrefix(chain, daemonPrefix)
 }
 
 func isBase(chain string) bool {
@@ -90,7 +95,7 @@ func (t table) generations(key string) map[string]Generation {
 		if !ours || id == "" || short != key[:shortLen] {
 			continue
 		}
-		g := Generation{ID: id, families: t.family}
+		g := Generation{ID: id}
 		for _, l := range rules {
 			g.take(l.comment)
 			if l.toPort != 0 {
