@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"time"
 
 	"github.com/switcheroo/switcheroo/internal/nat/single"
 	"github.com/switcheroo/switcheroo/internal/sockdiag"
@@ -29,13 +31,45 @@ func allSeen(ctx context.Context, st single.State) error {
 	return nil
 }
 
+// A look at sockets and one at processes are two: a server that ends between
+// them, or hands its listener on, has one that nobody seems to hold. So the same
+// socket has to be seen like that in several looks.
+const (
+	strangeLooks = 4
+	strangePause = 300 * time.Millisecond
+)
+
 // heldOutOfSight reports whether somebody listens on a port, and no process that
-// we see does. Listeners of other users say nothing to who may not look at their
-// processes.
+// we see does.
 func heldOutOfSight(ctx context.Context, port uint16) (bool, error) {
+	var strange []sockdiag.Listener
+	for look := range strangeLooks {
+		if look > 0 && pause(ctx, strangePause) != nil {
+			return false, ctx.Err()
+		}
+		now, err := outOfSight(ctx, port)
+		if err != nil {
+			return false, err
+		}
+		if look > 0 {
+			now = slices.DeleteFunc(now, func(l sockdiag.Listener) bool {
+				return !slices.ContainsFunc(strange, func(s sockdiag.Listener) bool { return s.Inode == l.Inode })
+			})
+		}
+		if strange = now; len(strange) == 0 {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// outOfSight returns the listeners on a port if no process that we see has any
+// of them. Listeners of other users say nothing to who may not look at their
+// processes.
+func outOfSight(ctx context.Context, port uint16) ([]sockdiag.Listener, error) {
 	listeners, err := sockdiag.ListenersOn(ctx, port)
 	if err != nil {
-		return false, fmt.Errorf("look who listens on port %d: %w", port, err)
+		return nil, fmt.Errorf("look who listens on port %d: %w", port, err)
 	}
 	if uid := os.Geteuid(); uid != 0 {
 		mine := listeners[:0]
@@ -47,11 +81,11 @@ func heldOutOfSight(ctx context.Context, port uint16) (bool, error) {
 		listeners = mine
 	}
 	if len(listeners) == 0 {
-		return false, nil
+		return nil, nil
 	}
 	processes, err := filepath.Glob("/proc/[0-9]*")
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	for _, p := range processes {
 		pid, err := strconv.Atoi(filepath.Base(p))
@@ -59,8 +93,8 @@ func heldOutOfSight(ctx context.Context, port uint16) (bool, error) {
 			continue
 		}
 		if held, err := holdsAny(pid, listeners); err == nil && held {
-			return false, nil
+			return nil, nil
 		}
 	}
-	return true, nil
+	return listeners, nil
 }
