@@ -7,7 +7,7 @@ type Service struct {
 	// "192.0.2.7:443", "https=443".
 	Listen []string `json:"listen"`
 	// Scope says whose connections are led to it: "network", "localhost",
-	// or "network localhost".
+	// or "both".
 	Scope string `json:"scope,omitempty"`
 	// Current is the unit that new connections go to, "" if none does.
 	Current string `json:"current,omitempty"`
