@@ -33,7 +33,8 @@ func openProcess(pid int, start uint64) (*process, error) {
 	}
 	fd, err := unix.PidfdOpen(pid, 0)
 	switch {
-	case errors.Is(err, unix.ESRCH), errors.Is(err, unix.EINVAL): // EINVAL: a thread's id
+	case errors.Is(err, unix.ESRCH),
+		errors.Is(err, unix.EINVAL), errors.Is(err, unix.ENOENT): // a thread's id, on older and newer kernels
 		return nil, errGone
 	case err != nil:
 		return nil, fmt.Errorf("open process %d: %w", pid, err)

@@ -3,7 +3,9 @@ package switcheroo
 import (
 	"context"
 	"errors"
+	"os"
 	"os/exec"
+	"strconv"
 	"testing"
 	"time"
 )
@@ -58,6 +60,20 @@ func TestProcess(t *testing.T) {
 	}
 	if err := p.terminate(); !errors.Is(err, errGone) {
 		t.Errorf("signal to one that is gone: %v", err)
+	}
+	// A pid that is a thread's by now is no process's.
+	tasks, err := os.ReadDir("/proc/self/task")
+	if err != nil || len(tasks) < 2 {
+		t.Fatalf("threads of this process: %v, %v", tasks, err)
+	}
+	for _, task := range tasks {
+		id, err := strconv.Atoi(task.Name())
+		if err != nil || id == os.Getpid() {
+			continue
+		}
+		if _, err := openProcess(id, 0); !errors.Is(err, errGone) {
+			t.Errorf("thread %d: %v", id, err)
+		}
 	}
 	if _, err := openProcess(0, 0); !errors.Is(err, errGone) {
 		t.Errorf("process 0: %v", err)

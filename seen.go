@@ -19,7 +19,10 @@ import (
 // would take the traffic from the other.
 func allSeen(ctx context.Context, st single.State) error {
 	for _, g := range st.Generations {
-		if g.PID == 0 || !isGone(g) {
+		if g.PID == 0 {
+			continue
+		}
+		if alive, err := isAlive(g.PID, g.Start); err == nil && alive {
 			continue
 		}
 		if hidden, err := heldOutOfSight(ctx, g.Port); err != nil {

@@ -42,6 +42,7 @@ type server struct {
 	kill     <-chan time.Time   // when the command is killed
 	asked    syscall.Signal     // to end, by this signal
 	switched bool               // new connections have come here
+	rejected bool               // and gone back, before it was asked to end
 	failed   error              // why it ends, if not by being asked to
 }
 
@@ -247,7 +248,7 @@ func (s *server) signalled(ctx context.Context, got syscall.Signal) {
 		s.asked = got
 		s.giveUp()
 	case serving:
-		s.asked, s.phase = got, draining
+		s.asked, s.phase, s.rejected = got, draining, s.steps.isRolledBack()
 		s.leave(ctx)
 	case draining:
 		s.steps.say(bad, "%s again: not waiting for connections", unix.SignalName(got))
@@ -353,7 +354,7 @@ func (s *server) over() error {
 		return failure{hinted{fmt.Errorf("%w before it was ready", what), hint}, status}
 	case serving, stopping:
 		// Asked by a signal it gives the port back, too: that is no failure.
-		if s.asked == 0 && s.steps.isRolledBack() {
+		if s.rejected || s.asked == 0 && s.steps.isRolledBack() {
 			if status == 0 {
 				status = exitRolledBack
 			}

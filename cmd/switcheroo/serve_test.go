@@ -16,21 +16,22 @@ import (
 // it was asked to give it back.
 func TestOverRolledBack(t *testing.T) {
 	for name, tt := range map[string]struct {
-		phase  phase
-		asked  unix.Signal
-		status unix.WaitStatus // of the command
-		want   int
+		phase    phase
+		asked    unix.Signal
+		rejected bool
+		status   unix.WaitStatus // of the command
+		want     int
 	}{
-		"it has ended by itself":                {serving, 0, 0, exitRolledBack},
-		"it stopped answering, and was ended":   {stopping, 0, 0, exitRolledBack},
-		"it ended with a status of its own":     {stopping, 0, 3 << 8, 3},
-		"asked by a signal":                     {stopping, unix.SIGTERM, 0, exitOK},
-		"asked by a signal, and ended with one": {stopping, unix.SIGTERM, 3 << 8, 3},
+		"it has ended by itself":                {serving, 0, false, 0, exitRolledBack},
+		"it stopped answering, and was ended":   {stopping, unix.SIGTERM, true, 0, exitRolledBack},
+		"it ended with a status of its own":     {stopping, unix.SIGTERM, true, 3 << 8, 3},
+		"asked by a signal":                     {stopping, unix.SIGTERM, false, 0, exitOK},
+		"asked by a signal, and ended with one": {stopping, unix.SIGTERM, false, 3 << 8, 3},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &server{
 				name: "server", steps: newSteps(io.Discard, "web", false),
-				child: &child{status: tt.status}, phase: tt.phase, asked: tt.asked,
+				child: &child{status: tt.status}, phase: tt.phase, asked: tt.asked, rejected: tt.rejected,
 			}
 			s.steps.log().Info(goneBack, "pid", 1)
 			got, err := exitOK, s.over()

@@ -33,7 +33,7 @@ func TestFlush(t *testing.T) {
 		s.answers("v3", every...)
 		// What Cleanup removes stays away.
 		s.do(s.app + " -cleanup")
-		time.Sleep(300 * time.Millisecond)
+		time.Sleep(time.Second) // each process has looked at the rules again by then
 		for _, addr := range every {
 			s.refused(addr)
 		}
