@@ -1,7 +1,6 @@
 package controller
 
 import (
-	"bytes"
 	"fmt"
 	"strings"
 	"testing"
@@ -199,7 +198,7 @@ func TestKilledAnywhere(t *testing.T) {
 							if h.count() == n {
 								h.do(func() {
 									fmt.Fprintf(&h.log, "killed before %s, %s flushed\n", call, family)
-									h.kernel.unknown = !bytes.Contains(h.state, []byte("myapp"))
+									h.kernel.unknown = h.kernel.unsaved(h.state)
 									h.kernel.flushed = true
 									h.kernel.families[i] = map[string]installed{}
 								})
@@ -215,7 +214,7 @@ func TestKilledAnywhere(t *testing.T) {
 					h.kernel.between = func() error {
 						if h.kernel.applies == n {
 							h.kernel.applies++
-							h.kernel.unknown = !bytes.Contains(h.state, []byte("myapp"))
+							h.kernel.unknown = h.kernel.unsaved(h.state)
 							h.daemon.dead = true
 							h.daemon.cancel()
 							return errDead

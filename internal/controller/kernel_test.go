@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -31,6 +32,19 @@ type kernel struct {
 type installed struct {
 	nat.Installed
 	service string
+}
+
+// unsaved reports whether there are rules of a service that state, as it was
+// saved, does not know yet.
+func (k *kernel) unsaved(state []byte) bool {
+	for _, services := range k.families {
+		for name := range services {
+			if !bytes.Contains(state, []byte(`"`+name+`"`)) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // pointed returns the service whose rules point at an activation, or "".
