@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"github.com/switcheroo/switcheroo/internal/nat/single"
 	"github.com/switcheroo/switcheroo/internal/sockdiag"
@@ -32,10 +33,26 @@ func allSeen(ctx context.Context, st single.State) error {
 	return nil
 }
 
-// heldOutOfSight reports whether somebody listens on a port, and no process that
-// we see does. Listeners of other users say nothing to who may not look at their
-// processes.
+// outliveFor bounds how long a listener may be there after the end of its
+// process: the kernel closes it in the background.
+const outliveFor = 2 * time.Second
+
+// heldOutOfSight reports whether somebody goes on listening on a port, and no
+// process that we see does. Listeners of other users say nothing to who may not
+// look at their processes.
 func heldOutOfSight(ctx context.Context, port uint16) (bool, error) {
+	for began := time.Now(); ; {
+		hidden, err := isHidden(ctx, port)
+		if !hidden || err != nil || time.Since(began) > outliveFor {
+			return hidden, err
+		}
+		if err := pause(ctx, lookAgain); err != nil {
+			return false, err
+		}
+	}
+}
+
+func isHidden(ctx context.Context, port uint16) (bool, error) {
 	listeners, err := sockdiag.ListenersOn(ctx, port)
 	if err != nil {
 		return false, fmt.Errorf("look who listens on port %d: %w", port, err)
