@@ -48,8 +48,11 @@ func (k *keeper) seeOut(ctx context.Context, g single.Generation) {
 	}()
 	defer func() { cancel(); <-ended }()
 
-	for !g.Told {
-		err := k.untilIdle(living, g)
+	for !g.Signalled {
+		var err error
+		if !g.Told { // else somebody has waited for it
+			err = k.untilIdle(living, g)
+		}
 		if err == nil {
 			err = k.tell(ctx, g, p)
 		}
@@ -122,15 +125,18 @@ func (k *keeper) logDrained(g single.Generation, left drain.Left) {
 }
 
 // tell sends SIGTERM, if we are still the ones to do so. It is recorded before:
-// from then on nobody leads traffic there again.
+// from then on nobody leads traffic there again; and afterwards: if we die in
+// between, the next one sends it.
 func (k *keeper) tell(ctx context.Context, g single.Generation, p *process) error {
 	return k.locked(ctx, func(st single.State) error {
 		now, found := st.Find(g.ID)
-		if !found || now.Told || st.Current == g.ID || caretaker(st, now) != k.id {
+		if !found || now.Signalled || st.Current == g.ID || caretaker(st, now) != k.id {
 			return nil
 		}
-		if err := k.rules.Tell(ctx, st, g.ID); err != nil {
-			return err
+		if !now.Told {
+			if err := k.rules.Tell(ctx, st, g.ID); err != nil {
+				return err
+			}
 		}
 		switch err := p.terminate(); {
 		case errors.Is(err, errGone):
@@ -138,6 +144,9 @@ func (k *keeper) tell(ctx context.Context, g single.Generation, p *process) erro
 			return err
 		default:
 			k.log.Info("older process told to end", "service", k.name, "pid", g.PID)
+		}
+		if err := k.rules.Signalled(ctx, st, g.ID); err != nil {
+			k.say(err) // at worst the next one sends it again
 		}
 		return nil
 	})

@@ -288,7 +288,8 @@ func (h *Handover) Withdraw(ctx context.Context) error {
 		}
 		switch me, found := st.Find(id); {
 		case found && !me.Told:
-			return h.rules.Tell(ctx, st, id) // so that nobody goes back to this one
+			// So that nobody goes back to this one, or tells it what it knows.
+			return errors.Join(h.rules.Tell(ctx, st, id), h.rules.Signalled(ctx, st, id))
 		case st.Current != "":
 			h.closeDone() // a newer one has told us to end: there is nothing to wait for
 		}

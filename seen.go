@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"time"
 
@@ -34,45 +33,29 @@ func allSeen(ctx context.Context, st single.State) error {
 	return nil
 }
 
-// A look at sockets and one at processes are two: a server that ends between
-// them, or hands its listener on, has one that nobody seems to hold. So the same
-// socket has to be seen like that in several looks.
-const (
-	strangeLooks = 4
-	strangePause = 300 * time.Millisecond
-)
+// outliveFor bounds how long a listener may be there after the end of its
+// process: the kernel closes it in the background.
+const outliveFor = 2 * time.Second
 
-// heldOutOfSight reports whether somebody listens on a port, and no process that
-// we see does.
+// heldOutOfSight reports whether somebody goes on listening on a port, and no
+// process that we see does. Listeners of other users say nothing to who may not
+// look at their processes.
 func heldOutOfSight(ctx context.Context, port uint16) (bool, error) {
-	var strange []sockdiag.Listener
-	for look := range strangeLooks {
-		if look > 0 && pause(ctx, strangePause) != nil {
-			return false, ctx.Err()
+	for began := time.Now(); ; {
+		hidden, err := isHidden(ctx, port)
+		if !hidden || err != nil || time.Since(began) > outliveFor {
+			return hidden, err
 		}
-		now, err := outOfSight(ctx, port)
-		if err != nil {
+		if err := pause(ctx, lookAgain); err != nil {
 			return false, err
 		}
-		if look > 0 {
-			now = slices.DeleteFunc(now, func(l sockdiag.Listener) bool {
-				return !slices.ContainsFunc(strange, func(s sockdiag.Listener) bool { return s.Inode == l.Inode })
-			})
-		}
-		if strange = now; len(strange) == 0 {
-			return false, nil
-		}
 	}
-	return true, nil
 }
 
-// outOfSight returns the listeners on a port if no process that we see has any
-// of them. Listeners of other users say nothing to who may not look at their
-// processes.
-func outOfSight(ctx context.Context, port uint16) ([]sockdiag.Listener, error) {
+func isHidden(ctx context.Context, port uint16) (bool, error) {
 	listeners, err := sockdiag.ListenersOn(ctx, port)
 	if err != nil {
-		return nil, fmt.Errorf("look who listens on port %d: %w", port, err)
+		return false, fmt.Errorf("look who listens on port %d: %w", port, err)
 	}
 	if uid := os.Geteuid(); uid != 0 {
 		mine := listeners[:0]
@@ -84,11 +67,11 @@ func outOfSight(ctx context.Context, port uint16) ([]sockdiag.Listener, error) {
 		listeners = mine
 	}
 	if len(listeners) == 0 {
-		return nil, nil
+		return false, nil
 	}
 	processes, err := filepath.Glob("/proc/[0-9]*")
 	if err != nil {
-		return nil, err
+		return false, err
 	}
 	for _, p := range processes {
 		pid, err := strconv.Atoi(filepath.Base(p))
@@ -96,8 +79,8 @@ func outOfSight(ctx context.Context, port uint16) ([]sockdiag.Listener, error) {
 			continue
 		}
 		if held, err := holdsAny(pid, listeners); err == nil && held {
-			return nil, nil
+			return false, nil
 		}
 	}
-	return listeners, nil
+	return true, nil
 }

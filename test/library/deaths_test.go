@@ -62,3 +62,26 @@ func TestDeaths(t *testing.T) {
 		}
 	})
 }
+
+// A process dies between the record that it tells an older one to end and the
+// signal: the next one sends that.
+func TestDeathBeforeTheSignal(t *testing.T) {
+	each(t, func(s *stage) {
+		v1 := s.deploy("v1", "-api", "compatible", "-scope", "3")
+		v2 := s.deploy("v2", "-standby", "1h")
+		s.do(`chain=$(iptables -t nat -S | grep -m1 'gen=1 ' | cut -d' ' -f2)
+iptables -t nat -A $chain -m comment --comment "switcheroo told"`)
+		v2.signal(9)
+		v2.ends()
+		v3 := s.deploy("v3")
+		v1.ends()
+		if v1.err != nil {
+			s.Errorf("v1 ended with %v", v1.err)
+		}
+		s.answers("v3")
+		s.eventually("only v3's rules are left", func() bool { return strings.Count(s.rules(), "-N SWL-") == 4 })
+		if n := strings.Count(v3.log.String(), "told to end"); n != 1 {
+			s.Errorf("%d processes were told to end: %s", n, v3.log)
+		}
+	})
+}

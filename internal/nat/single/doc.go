@@ -12,7 +12,8 @@
 //	-A SWL-<generation>   -p tcp --dport 443 -j DNAT --to-destination :40401
 //
 // and, for each older generation that still runs, its chain, to which nothing
-// leads, with the marks "switcheroo retired=SECONDS" and "switcheroo told".
+// leads, with the marks "switcheroo retired=SECONDS", "switcheroo told" and
+// "switcheroo signalled".
 // That is all the state there is: who dies at whatever moment leaves behind
 // what the next one needs to know. Names are disjoint from those of package
 // iptables, the daemon's, so that the two leave each other's rules alone.

@@ -20,7 +20,9 @@ type Generation struct {
 	// were found.
 	Targets []nat.Target
 	Retired int64 // seconds since boot when it ceased to be current; 0 if it did not
-	Told    bool  // it has been told to end
+	Told    bool  // it has been, or is about to be, told to end
+	// Signalled says that it has been: who was to do so may have died in between.
+	Signalled bool
 }
 
 // note is the comment that describes g.
@@ -31,6 +33,7 @@ func (g Generation) note(service string) string {
 const (
 	retiredKey = "retired"
 	toldMark   = noteWord + " told"
+	sentMark   = noteWord + " signalled"
 )
 
 func retiredMark(at int64) string { return fmt.Sprintf("%s %s=%d", noteWord, retiredKey, at) }
@@ -42,14 +45,18 @@ func (g *Generation) take(comment string) (service string) {
 	if !ok {
 		return ""
 	}
-	if rest == "told" {
+	switch comment {
+	case toldMark:
 		g.Told = true
+		return ""
+	case sentMark:
+		g.Signalled = true
 		return ""
 	}
 	var n Generation
 	for {
 		if name, last := strings.CutPrefix(rest, "ns="); last {
-			n.ID, n.Targets, n.Retired, n.Told = g.ID, g.Targets, g.Retired, g.Told
+			n.ID, n.Targets, n.Retired, n.Told, n.Signalled = g.ID, g.Targets, g.Retired, g.Told, g.Signalled
 			*g = n
 			return name
 		}

@@ -39,7 +39,7 @@ func (s State) unmark(id string) steps {
 	for _, t := range s.tables {
 		for _, l := range t.chains[chain] {
 			var g Generation
-			if g.take(l.comment); g.Told || g.Retired != 0 {
+			if g.take(l.comment); g.Told || g.Signalled || g.Retired != 0 {
 				st.deleteRule(l, t.family)
 			}
 		}

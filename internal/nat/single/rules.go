@@ -156,9 +156,14 @@ func (s State) verify(g Generation) error {
 	return nil
 }
 
-// Tell records that a generation has been told to end.
+// Tell records that a generation is about to be told to end.
 func (r *Rules) Tell(ctx context.Context, s State, id string) error {
 	return r.carryOut(ctx, s.mark(id, toldMark))
+}
+
+// Signalled records that it has been.
+func (r *Rules) Signalled(ctx context.Context, s State, id string) error {
+	return r.carryOut(ctx, s.mark(id, sentMark))
 }
 
 // Drop removes generations that new connections do not go to.

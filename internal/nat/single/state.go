@@ -31,12 +31,12 @@ func newState(service string, tables []table) State {
 		for id, g := range t.generations(s.key) {
 			have, known := byID[id]
 			if !known || have.PID == 0 {
-				g.Told, g.Retired = g.Told || have.Told, max(g.Retired, have.Retired)
+				g.Told, g.Signalled, g.Retired = g.Told || have.Told, g.Signalled || have.Signalled, max(g.Retired, have.Retired)
 				g.Targets = append(have.Targets, g.Targets...)
 				byID[id] = g
 				continue
 			}
-			have.Told, have.Retired = have.Told || g.Told, max(have.Retired, g.Retired)
+			have.Told, have.Signalled, have.Retired = have.Told || g.Told, have.Signalled || g.Signalled, max(have.Retired, g.Retired)
 			have.Targets = append(have.Targets, g.Targets...)
 			byID[id] = have
 		}
