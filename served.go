@@ -65,15 +65,20 @@ const lookAgain = 50 * time.Millisecond
 func ready(ctx context.Context, s settings, port uint16) ([]sockdiag.Listener, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.probeTimeout)
 	defer cancel()
-	err := errors.New("nothing listens on it")
+	err, asked := errors.New("nothing listens on it"), false
 	for {
 		listeners, lookErr := sockdiag.ListenersOn(ctx, port)
 		switch {
 		case lookErr != nil && ctx.Err() == nil:
 			return nil, fmt.Errorf("look for the listener on port %d: %w", port, lookErr)
 		case len(listeners) > 0:
-			if err = ask(ctx, s.probe, listeners[0].Addr, probeOnce); err == nil {
+			failed := ask(ctx, s.probe, listeners[0].Addr, probeOnce)
+			if failed == nil {
 				return listeners, nil
+			}
+			// What the end of the time cut off says less than what came before.
+			if ctx.Err() == nil || !asked {
+				err, asked = failed, true
 			}
 		}
 		if pause(ctx, lookAgain) != nil {
