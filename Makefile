@@ -69,6 +69,11 @@ loss-long: go ## Switcheroo alone, until there are 10,000 switches under load (S
 	test/setup
 	go run ./bench/loss long -total $(or $(SWITCHES),10000)
 
+.PHONY: loss-library
+loss-library: go ## the library alone: 200 switches of each kind of server, by either API
+	test/setup
+	SWITCHEROO_SWITCHES=$(or $(SWITCHES),200) go test -count 1 -v -timeout 1h -run TestLoss ./test/library
+
 .PHONY: loss-docs
 loss-docs: go ## put what the loss bench has written into docs/loss.md
 	go run ./bench/loss report

@@ -193,6 +193,9 @@ func (k *keeper) look(ctx context.Context) (over bool) {
 	case st.Current == id:
 		k.forget()
 	case st.Current != k.watched:
+		if newer, _ := st.Find(st.Current); newer.Number > me.Number {
+			k.log.Info("a newer process has taken over", "service", k.name, "by", newer.PID)
+		}
 		k.forget()
 		k.watch(ctx, st)
 	}

@@ -85,7 +85,12 @@ func newService(ctx context.Context, name string, st single.State) Service {
 
 // Cleanup removes every rule of the service o.Name: from here on its clients are
 // refused. Processes are left alone. Of the rest of o it needs what List needs.
+// In a process that was handed its listener (LISTEN_FDS) it does nothing: there
+// the rules are the daemon's.
 func Cleanup(ctx context.Context, o Options) error {
+	if anyPassed() {
+		return nil
+	}
 	if err := cleanup(ctx, o); err != nil {
 		return fmt.Errorf("switcheroo: clean up %q: %w", o.Name, err)
 	}

@@ -164,11 +164,12 @@ var tellings = map[string]telling{
 		}
 		return "ready: new connections come here, not to process " + f["from"]
 	}},
-	"drained":                   {plain, say("process {pid} has no connection left")},
-	"drain took too long":       {bad, say("process {pid} still has {connections} connections after the time to drain")},
-	"older process told to end": {plain, say("process {pid} is told to end")},
-	"older process has ended":   {plain, say("process {pid} has ended")},
-	goneBack:                    {good, say("new connections go to process {pid} again")},
+	"a newer process has taken over": {plain, say("process {by} has taken over: this one finishes its connections")},
+	"drained":                        {plain, say("process {pid} has no connection left")},
+	"drain took too long":            {bad, say("process {pid} still has {connections} connections after the time to drain")},
+	"older process told to end":      {plain, say("process {pid} is told to end")},
+	"older process has ended":        {plain, say("process {pid} has ended")},
+	goneBack:                         {good, say("new connections go to process {pid} again")},
 	backAgain: {good, func(f map[string]string) string {
 		if f["pid"] == strconv.Itoa(os.Getpid()) {
 			return "process " + f["died"] + " is dead: new connections come here again"

@@ -52,6 +52,12 @@ func TestPassedListener(t *testing.T) {
 		if err != nil || strings.TrimSpace(string(out)) != "passed" {
 			t.Errorf("%s: answered by %q, %v", api, out, err)
 		}
+		// Nor does it touch a rule to clean up: there is no iptables here.
+		clean := exec.CommandContext(t.Context(), "/bin/sh", "-c", `export LISTEN_PID=$$; exec "$@"`, "sh", s.app, "-cleanup")
+		clean.Env, clean.ExtraFiles = cmd.Env, cmd.ExtraFiles
+		if out, err := clean.CombinedOutput(); err != nil {
+			t.Errorf("%s: clean up: %v: %s", api, err, out)
+		}
 		cmd.Process.Signal(syscall.SIGTERM)
 		if err := cmd.Wait(); err != nil {
 			t.Errorf("%s: ended with %v: %s", api, err, &log)

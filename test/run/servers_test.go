@@ -339,6 +339,7 @@ func TestTenAtOnce(t *testing.T) {
 	for _, p := range all {
 		p.says("ready: new connections come here")
 	}
+	first.says("has taken over: this one finishes its connections")
 	first.exits(0)
 	var survivor *process
 	s.eventually("one of them survives", func() error {
