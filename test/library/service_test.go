@@ -27,7 +27,7 @@ func TestListAndCleanup(t *testing.T) {
 		s.deploy("v1", "-standby", "1h")
 		s.deploy("b1", "-name", "b", "-port", "8081", "-scope", "2")
 		s.deploy("v2", "-standby", "1h").signal(9)
-		s.eventually("v1 has the traffic", func() bool { return s.version(server4+":8080") == "v1" })
+		s.eventually("v1 has the traffic", func() bool { return s.servesAlone("v1") })
 		v3 := s.deploy("v3", "-standby", "1h", "-listen", "8080,"+server4+":8443")
 		want := []string{
 			"b [8081] scope 2", "port 40402 alive true current true told false",
