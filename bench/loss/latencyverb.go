@@ -25,11 +25,7 @@ func latencyVerb(ctx context.Context, args []string, stdout, stderr io.Writer) e
 	if err := parse(flags, args, stderr); err != nil {
 		return err
 	}
-	picked, err := pickContenders(*contenders)
-	if err != nil {
-		return err
-	}
-	kinds, err := pickServers(*servers)
+	picked, kinds, err := pickBoth(*contenders, *servers)
 	if err != nil {
 		return err
 	}

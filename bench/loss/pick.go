@@ -47,6 +47,16 @@ func pickServers(list string) ([]server.Kind, error) {
 	return pick("server", list, server.All(), func(k server.Kind) string { return k.Name }, nil)
 }
 
+// pickBoth picks what a verb's options name.
+func pickBoth(contenders, servers string) ([]contender.Contender, []server.Kind, error) {
+	picked, err := pickContenders(contenders)
+	if err != nil {
+		return nil, nil, err
+	}
+	kinds, err := pickServers(servers)
+	return picked, kinds, err
+}
+
 // newSeed returns seed, or one from the clock for 0.
 func newSeed(seed uint64) uint64 {
 	if seed == 0 {

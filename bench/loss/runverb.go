@@ -29,11 +29,7 @@ func runVerb(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	if err := parse(flags, args, stderr); err != nil {
 		return err
 	}
-	picked, err := pickContenders(*contenders)
-	if err != nil {
-		return err
-	}
-	kinds, err := pickServers(*servers)
+	picked, kinds, err := pickBoth(*contenders, *servers)
 	if err != nil {
 		return err
 	}
