@@ -54,7 +54,7 @@ func parseForeign(spec string) (foreignRule, bool) {
 		words = words[1+n:]
 		switch {
 		case name == "-m" && n > 0:
-			if not {
+			if not || args[0] == "" {
 				return foreignRule{}, false // iptables knows no such thing
 			}
 			r.matches = append(r.matches, match{module: args[0]})

@@ -141,7 +141,7 @@ func FuzzParseForeign(f *testing.F) {
 	for _, spec := range []string{
 		"-p tcp -m state --state NEW -m tcp --dport 443 -j ACCEPT",
 		`! -s 10.0.0.0/8 -p tcp -m multiport ! --dports 80,443:500 -m comment --comment "a \"b\"" -j REJECT --reject-with tcp-reset`,
-		"-m conntrack --ctstate DNAT --ctorigdstport 443 -g FOO", "! -j", "! -m 0", "-m", "--dport",
+		"-m conntrack --ctstate DNAT --ctorigdstport 443 -g FOO", "! -j", "! -m 0", `0 -m ""`, "-m", "--dport",
 	} {
 		f.Add(spec)
 	}
