@@ -214,6 +214,12 @@ func TestErrors(t *testing.T) {
 		{"two ports, auto", "", "Listen=http=80 https=443\nPort=auto", []string{
 			`u:2: [X-Switcheroo] Listen=https=443: with public ports 80 and 443, Port=auto cannot tell which socket serves which (give each its own: "Listen=http=80 https=443" and "Port=http=NUMBER https=NUMBER")`,
 		}},
+		{"two ports, asked for, without names", "", "Listen=80 443\n[Service]\nExecStart=/usr/bin/switcheroo exec -- /opt/server", []string{
+			`u:2: [X-Switcheroo] Listen=443: with public ports 80 and 443, Port=auto cannot tell which socket serves which (give each its own: "Listen=p80=80 p443=443" and "Port=p80=NUMBER p443=NUMBER")`,
+		}},
+		{"two ports, exec in a comment", "", "# switcheroo exec -- x\nListen=http=80 https=443", []string{
+			`u:3: [X-Switcheroo] Listen=https=443: with public ports 80 and 443, Port=auto cannot tell which socket serves which (give each its own: "Listen=http=80 https=443" and "Port=http=NUMBER https=NUMBER")`,
+		}},
 		{"two ports, one private", "", "Listen=80 192.0.2.7:443\nPort=8080", []string{
 			`u:3: [X-Switcheroo] Port=8080: public ports 80 and 443 cannot share a private port (give each its own: "Listen=p80=80 p443=192.0.2.7:443" and "Port=p80=NUMBER p443=NUMBER")`,
 		}},

@@ -100,6 +100,12 @@ func TestParseInstance(t *testing.T) {
 		{"two addresses, auto", "", []string{ours("Listen=192.0.2.7:443 [::1]:443")}, mine(func(in *Instance) {
 			in.Listen = []Listen{{Addr: addr("192.0.2.7"), Port: 443}, {Addr: addr("::1"), Port: 443}}
 		})},
+		{"two ports, asked for by exec", "", []string{"[Service]\nExecStart=/usr/bin/switcheroo exec -- /opt/server\n" + ours("Listen=http=80 https=443")}, mine(func(in *Instance) {
+			in.Listen = []Listen{{Name: "http", Port: 80}, {Name: "https", Port: 443}}
+		})},
+		{"two ports, asked for as credential", "", []string{ours("Listen=http=80 https=443"), "[Service]\nLoadCredential=port:/run/switcheroo/credential.sock\n"}, mine(func(in *Instance) {
+			in.Listen = []Listen{{Name: "http", Port: 80}, {Name: "https", Port: 443}}
+		})},
 		{"loopback for this host", "", []string{ours("Listen=127.0.0.1:443", "Scope=localhost")}, mine(func(in *Instance) {
 			in.Listen[0].Addr, in.Scope = addr("127.0.0.1"), Localhost
 		})},

@@ -132,14 +132,30 @@ func missing(l Listen) *fault {
 	return faultf(fmt.Sprintf(`add "Port=%s"`, add), "Listen=%s: no private port for it in Port=", l)
 }
 
-// checkAuto refuses to guess which of several sockets serves which port.
+// checkAuto refuses to guess which of several sockets serves which port. Of what
+// the daemon hands out by name it knows.
 func (r *reader) checkAuto(listen []Listen, at []Pos) {
+	if r.asks && distinctNames(listen) {
+		return
+	}
 	for i, l := range listen {
 		if l.Port != listen[0].Port {
 			r.fail(at[i], faultf(mapping(listen), "Listen=%s: with public ports %d and %d, Port=auto cannot tell which socket serves which", l, listen[0].Port, l.Port))
 			return
 		}
 	}
+}
+
+// distinctNames reports whether no two public ports have endpoints of one name.
+func distinctNames(listen []Listen) bool {
+	of := map[string]uint16{}
+	for _, l := range listen {
+		if port, known := of[l.Name]; known && port != l.Port {
+			return false
+		}
+		of[l.Name] = l.Port
+	}
+	return true
 }
 
 // checkPrivate refuses a private port that is public too: nothing would be
