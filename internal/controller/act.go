@@ -48,6 +48,10 @@ func (c *Controller) act(ctx context.Context, a action) (changed bool) {
 	case stop:
 		c.start(ctx, task{stopTask, a.Old.ID}, func(ctx context.Context) result { return c.stop(ctx, a) })
 		return false
+	case release:
+		r := *c.world.State.Reserved[a.Unit].clone()
+		c.start(ctx, task{releaseTask, a.Unit}, func(ctx context.Context) result { return c.release(ctx, a, r) })
+		return false
 	case reset:
 		n := about(Trouble, a.Service, &a.Old.Activation)
 		n.Reason = a.Unit.Result

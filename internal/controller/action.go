@@ -72,6 +72,8 @@ type (
 		Unit     Unit
 		Instance config.Instance
 		Boot     bool // who started it, the boot or an operator, matters
+		// Reserved are the ports that it was given, by endpoint name.
+		Reserved map[string]uint16
 	}
 	// quiesce waits until the listener's queues of an old one are empty.
 	quiesce struct {

@@ -35,6 +35,7 @@ func (c *Controller) sync(ctx context.Context) bool {
 		}
 		installed = installed[n:]
 	}
+	c.adoptKept()
 	c.unsaved = true
 	c.settings.stale = true
 	c.synced = true

@@ -148,6 +148,9 @@ func (c *Controller) fit(ctx context.Context, a move) bool {
 			c.retry.failed(c.Now())
 			return false
 		}
+		if !a.Release && c.world.waits(c.world.State.Services[a.Service], cur, u) {
+			return false // its restart is on its way after all
+		}
 		return a.Release || u.Invocation != cur.ID || u.refusing()
 	case point:
 		u, ok := c.reread(ctx, a.To.Unit)

@@ -2,6 +2,7 @@ package controller
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -51,14 +52,14 @@ func (p *planner) judge(u Unit, in *config.Instance, preferred string) (Activati
 	}
 	prep, done := p.Prepared[u.Invocation]
 	if !done || !same(in, &prep.Asked) || refused && prep.At <= r.At {
-		p.start(task{prepareTask, u.Invocation}, prepare{Unit: u, Instance: *in,
+		p.start(task{prepareTask, u.Invocation}, prepare{Unit: u, Instance: *in, Reserved: p.given(u.Name),
 			Boot: p.svc.ByBoot || preferred != ""})
 		return none, false
 	}
 	if prep.Err != nil {
 		return refuse(prep.Err.Error(), false)
 	}
-	next := Activation{Unit: u.Name, ID: u.Invocation, ReadyAt: u.ReadyAt, Targets: prep.Targets, Instance: *in}
+	next := Activation{Unit: u.Name, ID: u.Invocation, ReadyAt: u.ReadyAt, Targets: prep.Targets, Lasting: prep.Lasting, Instance: *in}
 	if why := p.older(&next); why != "" {
 		p.do(supersede{Service: p.name, Activation: next, Why: why})
 		return none, false
@@ -77,6 +78,14 @@ func (p *planner) judge(u Unit, in *config.Instance, preferred string) (Activati
 		return refuse(fmt.Sprintf("it shares private port %d with %s: give each instance a port of its own", port, other.Unit), other != cur)
 	}
 	return next, true
+}
+
+// given returns the ports that unit was given, by endpoint name.
+func (p *planner) given(unit string) map[string]uint16 {
+	if r := p.State.Reserved[unit]; r != nil {
+		return maps.Clone(r.Ports)
+	}
+	return nil
 }
 
 // taken reports whether u is current or old already, or is to be stopped

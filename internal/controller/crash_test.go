@@ -92,6 +92,21 @@ var lives = map[string]struct {
 		time.Sleep(3 * time.Second)
 		h.deployed(v1)
 	}},
+	"deploy of what is started by exec": {play: func(h *host) {
+		h.start(v1, app{exec: true, busy: time.Second})
+		h.deployed(v1)
+		h.start(v2, app{exec: true})
+		h.deployed(v2, v1)
+		h.systemctl("stop", v2)
+		time.Sleep(3 * time.Second)
+	}},
+	"restarted, and started by exec": {play: func(h *host) {
+		h.start(v1, app{exec: true, stopTakes: time.Second, readyAfter: time.Second})
+		h.deployed(v1)
+		h.systemctl("restart", v1)
+		time.Sleep(3 * time.Second)
+		h.deployed(v1)
+	}},
 	"stopped right after the switch": {flips: true, play: func(h *host) {
 		h.start(v1, app{})
 		h.deployed(v1)

@@ -39,7 +39,7 @@ func plan(w *world) []action {
 		p.current()
 		p.oldOnes()
 	}
-	return p.actions
+	return append(p.actions, w.releases()...)
 }
 
 func (p *planner) do(a action) { p.actions = append(p.actions, a) }
@@ -94,6 +94,7 @@ func (p *planner) current() {
 			why = cmp.Or(sick, ended(u, same))
 		}
 		p.point(point{To: back.Activation, Back: true, Why: why})
+	case cur != nil && p.waits(p.svc, cur, u): // clients queue until it is back
 	case cur != nil && (!same || u.refusing()):
 		p.withdraw(withdraw{Why: ended(u, same)})
 	}
@@ -184,14 +185,14 @@ func (p *planner) reconfigure(cur *Activation) {
 	prep, done := p.Prepared[cur.ID]
 	switch {
 	case !done || !same(in, &prep.Asked) || refused && prep.At <= r.At:
-		p.start(task{prepareTask, cur.ID}, prepare{Unit: p.Units[cur.Unit], Instance: *in})
+		p.start(task{prepareTask, cur.ID}, prepare{Unit: p.Units[cur.Unit], Instance: *in, Reserved: p.given(cur.Unit)})
 	case prep.Err != nil:
 		p.do(refuse{Service: p.name, Unit: cur.Unit, ID: cur.ID, Asked: *in, Reason: prep.Err.Error()})
 	case sameRouting(in, &cur.Instance) && slices.Equal(prep.Targets, cur.Targets):
 		p.do(adopt{Service: p.name, Instance: *in})
 	default:
 		next := *cur
-		next.Targets, next.Instance, next.Found = prep.Targets, *in, false
+		next.Targets, next.Lasting, next.Instance, next.Found = prep.Targets, prep.Lasting, *in, false
 		why := "its unit file was changed"
 		if cur.Found {
 			why = "the rules found were not complete"

@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"net/netip"
+	"os"
 	"time"
 
 	"github.com/switcheroo/switcheroo/internal/config"
@@ -73,6 +74,36 @@ type Prober interface {
 	// when ctx ends at the latest.
 	Probe(ctx context.Context, p config.Probe, addr netip.AddrPort) error
 }
+
+// Keeper keeps copies of the listeners that instances have bound, also while no
+// daemon runs, under keys of the Controller's. Its methods may be called by
+// several goroutines; only those with a context may take a moment.
+type Keeper interface {
+	// Free reports whether nothing on this host is bound to port.
+	Free(port uint16) bool
+	// Keep keeps a copy of l, which is an error unless that is a TCP socket of
+	// this host's which listens on port. The caller still closes l.
+	Keep(ctx context.Context, key string, port uint16, l *os.File) error
+	// Kept returns the keys of all copies, and the port of each.
+	Kept() map[string]uint16
+	// Copy returns another copy, for the caller to close; nil if none is kept.
+	Copy(key string) (*os.File, error)
+	// Waiting returns how many connections wait in the queues of the listeners
+	// on port.
+	Waiting(ctx context.Context, port uint16) (int, error)
+	// Drop closes the copy of that key.
+	Drop(key string)
+}
+
+// noKeeper keeps nothing.
+type noKeeper struct{}
+
+func (noKeeper) Free(uint16) bool                                     { return false }
+func (noKeeper) Keep(context.Context, string, uint16, *os.File) error { return ErrNoPorts }
+func (noKeeper) Kept() map[string]uint16                              { return map[string]uint16{} }
+func (noKeeper) Copy(string) (*os.File, error)                        { return nil, nil }
+func (noKeeper) Waiting(context.Context, uint16) (int, error)         { return 0, nil }
+func (noKeeper) Drop(string)                                          {}
 
 // Store keeps State across the daemon's restarts, and the names of the current
 // units across reboots.

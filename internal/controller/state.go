@@ -15,6 +15,10 @@ import (
 // which are not to have the traffic. Times are CLOCK_MONOTONIC, as systemd's.
 type State struct {
 	Services map[string]*Service `json:"services"`
+	// Reserved are the private ports that units were given, by unit.
+	Reserved map[string]*Reservation `json:"reserved,omitempty"`
+	// LastPort is the last one that was given.
+	LastPort uint16 `json:"last_port,omitempty"`
 }
 
 // Service is one public name.
@@ -42,6 +46,8 @@ type Activation struct {
 	Since    time.Duration   `json:"since"` // in its present role
 	Targets  []nat.Target    `json:"targets"`
 	Instance config.Instance `json:"instance"` // as it was last valid
+	// Lasting: its listeners are systemd's, and outlive it.
+	Lasting bool `json:"lasting,omitempty"`
 	// Found: Targets are those of rules that were found, perhaps not all.
 	Found bool `json:"found,omitempty"`
 }
@@ -233,7 +239,13 @@ func (s *State) rules() nat.Rules {
 
 // clone returns a copy that can be changed without changing s.
 func (s *State) clone() *State {
-	next := &State{Services: make(map[string]*Service, len(s.Services))}
+	next := &State{Services: make(map[string]*Service, len(s.Services)), LastPort: s.LastPort}
+	for unit, r := range s.Reserved {
+		if next.Reserved == nil {
+			next.Reserved = make(map[string]*Reservation, len(s.Reserved))
+		}
+		next.Reserved[unit] = r.clone()
+	}
 	for name, svc := range s.Services {
 		n := *svc
 		if svc.Current != nil {

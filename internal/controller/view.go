@@ -191,7 +191,7 @@ func (w *world) instance(service string, svc *Service, unit string) InstanceView
 	}
 	u.Files = nil
 	in := InstanceView{Service: service, Unit: unit, Status: u, Settings: w.Settings[unit]}
-	if cur := svc.Current; cur != nil && cur.Unit == unit && !svc.Down {
+	if cur := svc.Current; cur != nil && cur.Unit == unit && !svc.Down && (cur.ID == u.Invocation || !w.waits(svc, cur, u)) {
 		in.Role, in.Since, in.Ports = RoleCurrent, cur.Since, cur.ports()
 		in.Settings = &cur.Instance
 		for _, o := range svc.Old {

@@ -24,6 +24,7 @@ type world struct {
 	Asked       map[string]rollback      // orders of operators, by service
 	Drains      map[string]bool          // activations that are to be seen out without delay
 	Expected    map[string]time.Duration // activations that wait in their ExecStartPost=, and since when
+	Kept        map[string][]uint16      // ports with a copy of their listener, by unit
 	Running     map[task]bool
 }
 
@@ -33,6 +34,7 @@ type preparation struct {
 	Asked   config.Instance // the settings it was made for
 	At      time.Duration   // when it was done
 	Targets []nat.Target
+	Lasting bool // all listeners are systemd's own, and outlive it
 	AtBoot  bool // started by the boot, not by an operator
 	Err     error
 }
