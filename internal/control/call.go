@@ -21,6 +21,7 @@ type call struct {
 	w     http.ResponseWriter
 	route *route
 	peer  *Peer
+	conn  *conn
 	self  bool // the instance that it is about has made it
 }
 
@@ -183,6 +184,12 @@ func wrong(err error, doing string) *api.Error {
 		return api.Errorf(api.NoService, "%s", err)
 	case errors.Is(err, controller.ErrNoRollback):
 		return api.Errorf(api.NoRollback, "%s", err).WithHint("name the instance to go back to")
+	case errors.Is(err, controller.ErrNoSection):
+		return api.Errorf(api.NoInstance, "%s: %s", doing, err).WithHint("\"switcheroo check\" says what is wrong with it")
+	case errors.Is(err, controller.ErrNoPorts):
+		return api.Errorf(api.Unavailable, "%s: %s", doing, err).WithHint("widen PrivatePorts= in /etc/switcheroo/switcherood.conf")
+	case errors.Is(err, controller.ErrNotReserved):
+		return api.Errorf(api.Conflict, "%s: %s", doing, err)
 	case errors.Is(err, controller.ErrIsCurrent), errors.Is(err, controller.ErrOnlyOne):
 		return api.Errorf(api.Conflict, "%s", err)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):

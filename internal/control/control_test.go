@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -29,6 +30,8 @@ type fake struct {
 	started []string
 	start   func(unit string) error
 	order   func(service, unit string) (string, bool, error)
+	reserve func(unit string, taken []uint16) (*controller.Reserved, error)
+	keep    func(unit, name string, port uint16, l *os.File) error
 }
 
 func (f *fake) View(ctx context.Context) (*controller.View, error) {
@@ -59,6 +62,12 @@ func (f *fake) Rollback(_ context.Context, service, unit string) (string, bool, 
 
 func (f *fake) SeeOut(context.Context, string) (bool, error) { return false, nil }
 func (f *fake) Expect(context.Context, string, bool) error   { return nil }
+func (f *fake) Reserve(ctx context.Context, unit string, taken []uint16) (*controller.Reserved, error) {
+	return f.reserve(unit, taken)
+}
+func (f *fake) Keep(_ context.Context, unit, name string, port uint16, l *os.File) error {
+	return f.keep(unit, name, port, l)
+}
 func (f *fake) Carries(_ context.Context, u string) (bool, error) {
 	return strings.HasPrefix(u, "myapp@"), nil
 }

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"net/netip"
+	"os"
 	"time"
 
 	"github.com/switcheroo/switcheroo/internal/api"
@@ -15,6 +16,8 @@ type World interface {
 	Rollback(ctx context.Context, service, unit string) (to string, warm bool, err error)
 	SeeOut(ctx context.Context, unit string) (due bool, err error)
 	Expect(ctx context.Context, unit string, own bool) error
+	Reserve(ctx context.Context, unit string, taken []uint16) (*controller.Reserved, error)
+	Keep(ctx context.Context, unit, name string, port uint16, l *os.File) error
 }
 
 // Units is systemd. Each call returns when ctx ends at the latest.

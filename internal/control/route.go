@@ -32,6 +32,8 @@ var routes = []route{
 	{http.MethodPost, "/v1/rollback", operators, true, (*Server).rollback},
 	{http.MethodPost, "/v1/drain", own, true, (*Server).drain},
 	{http.MethodPost, "/v1/wait", own, true, (*Server).wait},
+	{http.MethodPost, "/v1/reserve", own, false, (*Server).reserve},
+	{http.MethodPost, "/v1/keep", own, false, (*Server).keep},
 }
 
 // verb is the last fixed part of the path: what callers know it by.
@@ -98,7 +100,7 @@ func (s *Server) dispatch(w http.ResponseWriter, req *http.Request, m methods) {
 		return
 	}
 	defer g.leave(c.peer.UID())
-	call := &call{Request: req, w: w, route: r, peer: c.peer}
+	call := &call{Request: req, w: w, route: r, peer: c.peer, conn: c}
 	if r.access == operators {
 		if err := s.allow(call, ""); err != nil {
 			fail(w, err)
