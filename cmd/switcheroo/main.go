@@ -16,12 +16,16 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/switcheroo/switcheroo"
+	"github.com/switcheroo/switcheroo/internal/api"
 )
 
 // version is set by the build: -ldflags "-X main.version=1.2.3".
 var version = "dev"
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == "exec" {
+		setAside(api.MaxListeners)
+	}
 	switch {
 	case os.Args[0] == starter:
 		os.Exit(becomeCommand(os.Args[1:], os.Stderr))
@@ -187,7 +191,7 @@ func root(stdout, stderr io.Writer) *cobra.Command {
 		verbs     []*cobra.Command
 	}{
 		{looking, "Look:", []*cobra.Command{list, statusVerb(), connectionsVerb(), historyVerb(), eventsVerb(), catVerb(), checkVerb()}},
-		{changing, "Change:", []*cobra.Command{deployVerb(), rollbackVerb(), drainVerb(), waitVerb(), runVerb()}},
+		{changing, "Change:", []*cobra.Command{deployVerb(), rollbackVerb(), drainVerb(), waitVerb(), execVerb(), runVerb()}},
 		{other, "Other:", []*cobra.Command{completionVerb(), versionVerb()}},
 	} {
 		cmd.AddGroup(&cobra.Group{ID: g.id, Title: g.title})
