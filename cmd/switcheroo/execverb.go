@@ -122,7 +122,10 @@ func (a *asker) reserve(ctx context.Context, listeners bool) error {
 		r, files, err = a.client.Reserve(ctx, api.Reserve{Taken: a.taken, Listeners: listeners})
 		return err
 	})
-	if err != nil {
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return hinted{errors.New("switcherood does not answer in time"), `see "systemctl status switcherood"`}
+	case err != nil:
 		return forUnits(explain(err))
 	}
 	for _, name := range a.names {

@@ -175,17 +175,18 @@ func (k *keeper) Waiting(ctx context.Context, port uint16) (n int, err error) {
 	return n, err
 }
 
-// Free reports whether nothing is bound to port, by trying.
-func (k *keeper) Free(port uint16) bool {
-	err := tryBind(unix.AF_INET6, &unix.SockaddrInet6{Port: int(port)})
+// Free reports whether a listener can be bound to port, by trying; if it is to
+// be quiet, without SO_REUSEADDR.
+func (k *keeper) Free(port uint16, quiet bool) bool {
+	err := tryBind(unix.AF_INET6, &unix.SockaddrInet6{Port: int(port)}, quiet)
 	if errors.Is(err, unix.EAFNOSUPPORT) || errors.Is(err, unix.EADDRNOTAVAIL) {
-		err = tryBind(unix.AF_INET, &unix.SockaddrInet4{Port: int(port)})
+		err = tryBind(unix.AF_INET, &unix.SockaddrInet4{Port: int(port)}, quiet)
 	}
 	return err == nil
 }
 
 // tryBind binds a socket for a moment. It does not listen, so nobody connects.
-func tryBind(family int, addr unix.Sockaddr) error {
+func tryBind(family int, addr unix.Sockaddr, quiet bool) error {
 	s, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return err
@@ -193,6 +194,11 @@ func tryBind(family int, addr unix.Sockaddr) error {
 	defer unix.Close(s)
 	if family == unix.AF_INET6 {
 		if err := unix.SetsockoptInt(s, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 0); err != nil {
+			return err
+		}
+	}
+	if !quiet {
+		if err := unix.SetsockoptInt(s, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
 			return err
 		}
 	}

@@ -112,10 +112,10 @@ func (c *RightsConn) Read(b []byte) (int, error) {
 	if oobn > 0 {
 		c.take(c.oob[:oobn])
 	}
-	if n == 0 && err == nil && len(b) > 0 {
-		err = io.EOF
+	if errors.Is(err, io.EOF) {
+		err = io.EOF // as callers compare
 	}
-	return n, err
+	return max(n, 0), err // it is negative when there is an error
 }
 
 func (c *RightsConn) take(oob []byte) {
@@ -151,7 +151,7 @@ func (c *RightsConn) Write(b []byte) (int, error) {
 	fds := make([]int, 0, len(files))
 	n, err := withFDs(files, fds, func(fds []int) (int, error) {
 		n, _, err := c.WriteMsgUnix(b, unix.UnixRights(fds...), nil)
-		return n, err
+		return max(n, 0), err
 	})
 	if err != nil || n == len(b) {
 		return n, err

@@ -187,7 +187,7 @@ func wrong(err error, doing string) *api.Error {
 	case errors.Is(err, controller.ErrNoSection):
 		return api.Errorf(api.NoInstance, "%s: %s", doing, err).WithHint("\"switcheroo check\" says what is wrong with it")
 	case errors.Is(err, controller.ErrNoPorts):
-		return api.Errorf(api.Unavailable, "%s: %s", doing, err).WithHint("widen PrivatePorts= in /etc/switcheroo/switcherood.conf")
+		return api.Errorf(api.Conflict, "%s: %s", doing, err).WithHint("widen PrivatePorts= in /etc/switcheroo/switcherood.conf")
 	case errors.Is(err, controller.ErrNotReserved):
 		return api.Errorf(api.Conflict, "%s: %s", doing, err)
 	case errors.Is(err, controller.ErrIsCurrent), errors.Is(err, controller.ErrOnlyOne):

@@ -13,7 +13,7 @@ import (
 // What a daemon sees of the listeners that are kept. They outlive it in the
 // host's store, as in systemd's.
 
-func (d *daemon) Free(port uint16) bool {
+func (d *daemon) Free(port uint16, _ bool) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, p := range d.kept {

@@ -79,8 +79,10 @@ type Prober interface {
 // daemon runs, under keys of the Controller's. Its methods may be called by
 // several goroutines; only those with a context may take a moment.
 type Keeper interface {
-	// Free reports whether nothing on this host is bound to port.
-	Free(port uint16) bool
+	// Free reports whether nothing on this host is in the way of a listener on
+	// port. If it is to be quiet, too, nothing is bound there: no connection
+	// that is just over, which only SO_REUSEADDR overlooks.
+	Free(port uint16, quiet bool) bool
 	// Keep keeps a copy of l, which is an error unless that is a TCP socket of
 	// this host's which listens on port. The caller still closes l.
 	Keep(ctx context.Context, key string, port uint16, l *os.File) error
@@ -98,7 +100,7 @@ type Keeper interface {
 // noKeeper keeps nothing.
 type noKeeper struct{}
 
-func (noKeeper) Free(uint16) bool                                     { return false }
+func (noKeeper) Free(uint16, bool) bool                               { return false }
 func (noKeeper) Keep(context.Context, string, uint16, *os.File) error { return ErrNoPorts }
 func (noKeeper) Kept() map[string]uint16                              { return map[string]uint16{} }
 func (noKeeper) Copy(string) (*os.File, error)                        { return nil, nil }

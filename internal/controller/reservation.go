@@ -91,13 +91,15 @@ func (c *Controller) choose(used map[uint16]bool) (uint16, error) {
 	if !r.Contains(last) {
 		last = r.Last
 	}
-	for range int(r.Last) - int(r.First) + 1 {
-		if last++; last > r.Last || last < r.First {
-			last = r.First
-		}
-		if !used[last] && c.Keeper.Free(last) {
-			c.world.State.LastPort = last
-			return last, nil
+	for _, quiet := range []bool{true, false} {
+		for range int(r.Last) - int(r.First) + 1 {
+			if last++; last > r.Last || last < r.First {
+				last = r.First
+			}
+			if !used[last] && c.Keeper.Free(last, quiet) {
+				c.world.State.LastPort = last
+				return last, nil
+			}
 		}
 	}
 	return 0, ErrNoPorts

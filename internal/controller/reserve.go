@@ -86,6 +86,7 @@ func (c *Controller) reserve(unit string, u Unit, taken []uint16) (r *Reserved, 
 		}
 		if port == 0 {
 			if port, err = c.choose(used); err != nil {
+				c.Log.Warn("no port reserved", "service", in.Service, "unit", unit, "range", c.ports, "error", err)
 				return nil, true, err
 			}
 		}
