@@ -100,7 +100,7 @@ func TestManExamples(t *testing.T) {
 			}
 		}
 	}
-	if units != 4 || settings != 1 {
-		t.Errorf("%d units and %d settings, want 4 and 1", units, settings)
+	if units != 5 || settings != 1 {
+		t.Errorf("%d units and %d settings, want 5 and 1", units, settings)
 	}
 }
