@@ -171,8 +171,8 @@ func persist(ctx context.Context, call func() error) error {
 // forUnits adds to what the daemon says who this verb is for.
 func forUnits(err error) error {
 	var e *api.Error
-	if errors.As(err, &e) && e.Code == api.BadRequest && os.Getenv("INVOCATION_ID") == "" {
-		return hinted{errors.New("this process is in no unit"), "it belongs in a unit: ExecStart=/usr/bin/switcheroo exec -- ..."}
+	if errors.As(err, &e) && e.Code == api.BadRequest {
+		return hinted{errors.New("this process is in no service unit"), "it belongs in a unit: ExecStart=/usr/bin/switcheroo exec -- ..."}
 	}
 	return err
 }

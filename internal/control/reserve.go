@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/switcheroo/switcheroo/internal/api"
@@ -16,8 +17,8 @@ import (
 func (s *Server) about(c *call, name string) (string, *api.Error) {
 	if name == "" {
 		mine, err := c.peer.Unit()
-		if err != nil || mine == "" {
-			return "", api.Errorf(api.BadRequest, "the caller is in no unit").WithHint(`name one in field "unit"`)
+		if err != nil || !strings.HasSuffix(mine, ".service") {
+			return "", api.Errorf(api.BadRequest, "the caller is in no service unit").WithHint(`name one in field "unit"`)
 		}
 		name = mine
 	}

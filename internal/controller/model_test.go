@@ -89,6 +89,7 @@ func (m *model) app(service string) app {
 	case 8:
 		a.readyAfter = second(10)
 	}
+	a.exec = !a.deaf && a.listen == nil && a.kind == "" && m.rand.IntN(3) == 0
 	return a
 }
 
