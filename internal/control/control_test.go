@@ -63,10 +63,21 @@ func (f *fake) Rollback(_ context.Context, service, unit string) (string, bool, 
 func (f *fake) SeeOut(context.Context, string) (bool, error) { return false, nil }
 func (f *fake) Expect(context.Context, string, bool) error   { return nil }
 func (f *fake) Reserve(ctx context.Context, unit string, taken []uint16) (*controller.Reserved, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	return f.reserve(unit, taken)
 }
 func (f *fake) Keep(_ context.Context, unit, name string, port uint16, l *os.File) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	return f.keep(unit, name, port, l)
+}
+
+// do runs do with mu held.
+func (f *fake) do(do func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	do()
 }
 func (f *fake) Carries(_ context.Context, u string) (bool, error) {
 	return strings.HasPrefix(u, "myapp@"), nil
