@@ -45,7 +45,7 @@ func (s *Server) reserve(c *call) (any, *api.Error) {
 	out := api.Reserved{Service: r.Service, Unit: r.Unit, Ports: []api.PrivatePort{}}
 	var kept []*os.File
 	for _, p := range r.Ports {
-		port := api.PrivatePort{Name: p.Name, Port: p.Port, Kept: p.Kept != nil}
+		port := api.PrivatePort{Name: p.Name, Port: p.Port, Listen: []string{}, Kept: p.Kept != nil}
 		for _, l := range p.Listen {
 			port.Listen = append(port.Listen, l.String())
 		}
