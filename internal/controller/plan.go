@@ -82,7 +82,11 @@ func (p *planner) current() {
 	case order != nil:
 		p.point(point{To: order.Activation, Back: true, Why: "a rollback was asked for"})
 	case ready:
-		p.point(point{To: next, ByBoot: preferred != "", Why: "it is ready"})
+		why := "it is ready"
+		if cur != nil && cur.Unit == next.Unit {
+			why = "it is ready again"
+		}
+		p.point(point{To: next, ByBoot: preferred != "", Why: why})
 	case p.alive && p.disowned(cur) != "":
 		p.withdraw(withdraw{Release: true, Why: p.disowned(cur)})
 	case p.alive && (sick == "" || back == nil):

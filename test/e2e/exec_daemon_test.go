@@ -51,8 +51,8 @@ func TestExecDaemonKilledAnywhere(t *testing.T) {
 	s.keeps(0)
 }
 
-// systemd re-executes itself, and the daemon dies afterwards: the listener is
-// still kept.
+// systemd re-executes itself, the daemon dies afterwards or is restarted: the
+// listener is still kept.
 func TestExecSystemdReexecuted(t *testing.T) {
 	t.Parallel()
 	s := setExec(t, byExec(), quickly)
@@ -61,14 +61,15 @@ func TestExecSystemdReexecuted(t *testing.T) {
 	s.systemctl("daemon-reexec")
 	s.keeps(1)
 	stop := s.load(load.Config{Short: 4, Rate: 100, Duration: load.MaxDuration, SourcePorts: load.PortRange{First: 20000, Last: 20999}}, fromItself, fromAnother)
-	for _, line := range []string{kill9, "systemctl daemon-reexec", kill9 + "; systemctl daemon-reexec"} {
+	all := []string{kill9, "systemctl daemon-reexec", kill9 + "; systemctl daemon-reexec", "systemctl restart switcherood"}
+	for _, line := range all {
 		before := s.property("myapp@v1", "InvocationID")
 		s.do(line + "; systemctl restart myapp@v1")
 		s.is("switcherood", "active")
 		s.restarted("v1", before)
 		s.keeps(1)
 	}
-	s.notRefused(stop(), 3)
+	s.notRefused(stop(), len(all))
 }
 
 // A daemon that does not run is started by the socket, and one that cannot be

@@ -24,7 +24,7 @@ CapabilityBoundingSet=
 NoNewPrivileges=yes
 `
 
-// start is a drop-in with another ExecStart= for all instances of myapp, in the
+// execStart is a drop-in with another ExecStart= for all instances of myapp, in the
 // sandbox.
 func execStart(command string, more ...string) map[string]string {
 	return map[string]string{"/etc/systemd/system/myapp@.service.d/exec.conf": hardened + "ExecStart=\nExecStart=" + command + "\n" + strings.Join(more, "\n") + "\n"}
