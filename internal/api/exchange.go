@@ -112,6 +112,7 @@ func (c *RightsConn) Read(b []byte) (int, error) {
 	if oobn > 0 {
 		c.take(c.oob[:oobn])
 	}
+	received(c.UnixConn)
 	if errors.Is(err, io.EOF) {
 		err = io.EOF // as callers compare
 	}

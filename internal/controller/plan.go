@@ -82,11 +82,7 @@ func (p *planner) current() {
 	case order != nil:
 		p.point(point{To: order.Activation, Back: true, Why: "a rollback was asked for"})
 	case ready:
-		why := "it is ready"
-		if cur != nil && cur.Unit == next.Unit {
-			why = "it is ready again"
-		}
-		p.point(point{To: next, ByBoot: preferred != "", Why: why})
+		p.point(point{To: next, ByBoot: preferred != "", Why: "it is ready"})
 	case p.alive && p.disowned(cur) != "":
 		p.withdraw(withdraw{Release: true, Why: p.disowned(cur)})
 	case p.alive && (sick == "" || back == nil):
