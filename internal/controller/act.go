@@ -48,6 +48,8 @@ func (c *Controller) act(ctx context.Context, a action) (changed bool) {
 	case stop:
 		c.start(ctx, task{stopTask, a.Old.ID}, func(ctx context.Context) result { return c.stop(ctx, a) })
 		return false
+	case disuse:
+		c.giveUp(a.Unit)
 	case release:
 		r := *c.world.State.Reserved[a.Unit].clone()
 		c.start(ctx, task{releaseTask, a.Unit}, func(ctx context.Context) result { return c.release(ctx, a, r) })

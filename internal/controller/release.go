@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -14,9 +15,13 @@ const (
 	releaseFor = 30 * time.Second
 )
 
-// release gives up the ports of a unit that has ended, and closes the copies of
-// its listeners.
-type release struct{ Unit string }
+type (
+	// release gives up the ports of a unit that has ended, and closes the
+	// copies of its listeners.
+	release struct{ Unit string }
+	// disuse does so for one that serves on other ports.
+	disuse struct{ Unit string }
+)
 
 // releases plans the end of reservations.
 func (w *world) releases() (actions []action) {
@@ -24,6 +29,8 @@ func (w *world) releases() (actions []action) {
 		r, u := w.State.Reserved[unit], w.Units[unit]
 		switch {
 		case w.Running[task{releaseTask, unit}]:
+		case w.disused(unit, r, u):
+			actions = append(actions, disuse{Unit: unit})
 		case !u.gone() || w.State.activation(unit) != nil:
 		case r.For == "" && w.Now < r.At+askFor:
 			actions = append(actions, wake{At: r.At + askFor})
@@ -32,6 +39,23 @@ func (w *world) releases() (actions []action) {
 		}
 	}
 	return actions
+}
+
+// disused reports whether an activation of unit that has not asked for ports has
+// the traffic, and serves on others: its file has been changed. Before that it
+// may be about to ask.
+func (w *world) disused(unit string, r *Reservation, u Unit) bool {
+	a := w.State.activation(unit)
+	if a == nil || r.For == u.Invocation || a.ID != u.Invocation {
+		return false
+	}
+	ports := a.ports()
+	for _, p := range r.Ports {
+		if slices.Contains(ports, p) {
+			return false
+		}
+	}
+	return true
 }
 
 // gone reports whether the unit has ended, and nothing is under way that would
@@ -65,7 +89,11 @@ func (c *Controller) release(ctx context.Context, a release, r Reservation) resu
 		case waiting > 0:
 			c.Log.Warn("closing a listener whose unit has ended, with connections in its queue", "unit", a.Unit, "connections", waiting)
 		}
-		return func(context.Context) { c.released(a.Unit) }
+		return func(context.Context) {
+			if c.world.State.activation(a.Unit) == nil {
+				c.giveUp(a.Unit)
+			}
+		}
 	}
 }
 
@@ -91,10 +119,10 @@ func (c *Controller) releasable(ctx context.Context, unit string, r Reservation)
 	return waiting, true, nil
 }
 
-// released closes the copies of unit's listeners and gives up its ports.
-func (c *Controller) released(unit string) {
+// giveUp closes the copies of unit's listeners and gives up its ports.
+func (c *Controller) giveUp(unit string) {
 	r := c.world.State.Reserved[unit]
-	if r == nil || c.world.State.activation(unit) != nil {
+	if r == nil {
 		return
 	}
 	for name, port := range r.Ports {
