@@ -48,9 +48,9 @@ func (c *Controller) act(ctx context.Context, a action) (changed bool) {
 	case stop:
 		c.start(ctx, task{stopTask, a.Old.ID}, func(ctx context.Context) result { return c.stop(ctx, a) })
 		return false
-	case release:
+	case unreserve:
 		r := *c.world.State.Reserved[a.Unit].clone()
-		c.start(ctx, task{releaseTask, a.Unit}, func(ctx context.Context) result { return c.release(ctx, a, r) })
+		c.start(ctx, task{unreserveTask, a.Unit}, func(ctx context.Context) result { return c.unreserve(ctx, a, r) })
 		return false
 	case reset:
 		n := about(Trouble, a.Service, &a.Old.Activation)

@@ -39,7 +39,7 @@ func plan(w *world) []action {
 		p.current()
 		p.oldOnes()
 	}
-	return append(p.actions, w.releases()...)
+	return append(p.actions, w.unreserves()...)
 }
 
 func (p *planner) do(a action) { p.actions = append(p.actions, a) }

@@ -19,7 +19,7 @@ const (
 	stopTask
 	resetTask
 	inspectTask
-	releaseTask // of a unit, whose name is the ID
+	unreserveTask // of a unit, whose name is the ID
 )
 
 // result is what a task found out, to be taken into the world by the

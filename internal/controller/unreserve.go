@@ -9,26 +9,26 @@ const (
 	// askFor is how long a port stays reserved for a unit that did not run when
 	// it was asked for.
 	askFor = time.Minute
-	// releaseFor is how long those are waited for who wait in the queue of a
+	// unreserveFor is how long those are waited for who wait in the queue of a
 	// listener whose unit has ended: it may be started again.
-	releaseFor = 30 * time.Second
+	unreserveFor = 30 * time.Second
 )
 
-// release gives up the ports of a unit that has ended, and closes the copies of
+// unreserve gives up the ports of a unit that has ended, and closes the copies of
 // its listeners.
-type release struct{ Unit string }
+type unreserve struct{ Unit string }
 
-// releases plans the end of reservations.
-func (w *world) releases() (actions []action) {
+// unreserves plans the end of reservations.
+func (w *world) unreserves() (actions []action) {
 	for _, unit := range sortedKeys(w.State.Reserved) {
 		r, u := w.State.Reserved[unit], w.Units[unit]
 		switch {
-		case w.Running[task{releaseTask, unit}]:
+		case w.Running[task{unreserveTask, unit}]:
 		case !u.gone() || w.State.activation(unit) != nil:
 		case r.For == "" && w.Now < r.At+askFor:
 			actions = append(actions, wake{At: r.At + askFor})
 		default:
-			actions = append(actions, release{Unit: unit})
+			actions = append(actions, unreserve{Unit: unit})
 		}
 	}
 	return actions
@@ -38,13 +38,13 @@ func (w *world) releases() (actions []action) {
 // start it again.
 func (u Unit) gone() bool { return u.ended() && !u.returning() }
 
-// release waits until nobody waits in the queues of the unit's listeners.
-func (c *Controller) release(ctx context.Context, a release, r Reservation) result {
+// unreserve waits until nobody waits in the queues of the unit's listeners.
+func (c *Controller) unreserve(ctx context.Context, a unreserve, r Reservation) result {
 	began := c.Now()
 	var pause retry
 	for {
 		waiting, gone, err := c.releasable(ctx, a.Unit, r)
-		late := c.Now()-began >= releaseFor
+		late := c.Now()-began >= unreserveFor
 		switch {
 		case err != nil && !late: // systemd is away, or sockets cannot be read
 			pause.failed(c.Now())
@@ -65,7 +65,7 @@ func (c *Controller) release(ctx context.Context, a release, r Reservation) resu
 		case waiting > 0:
 			c.Log.Warn("closing a listener whose unit has ended, with connections in its queue", "unit", a.Unit, "connections", waiting)
 		}
-		return func(context.Context) { c.released(a.Unit) }
+		return func(context.Context) { c.unreserved(a.Unit) }
 	}
 }
 
@@ -91,8 +91,8 @@ func (c *Controller) releasable(ctx context.Context, unit string, r Reservation)
 	return waiting, true, nil
 }
 
-// released closes the copies of unit's listeners and gives up its ports.
-func (c *Controller) released(unit string) {
+// unreserved closes the copies of unit's listeners and gives up its ports.
+func (c *Controller) unreserved(unit string) {
 	r := c.world.State.Reserved[unit]
 	if r == nil || c.world.State.activation(unit) != nil {
 		return
