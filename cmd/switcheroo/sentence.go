@@ -65,6 +65,13 @@ func sentence(e *api.Event) string {
 		return "renamed; it was " + e.From
 	case api.Repaired:
 		return "another program had changed the rules; they are back"
+	case api.ServicePaused:
+		return "new connections wait, " + e.Reason
+	case api.ServiceResumed:
+		if e.Waited == 0 {
+			return because("new connections go on; none had to wait")
+		}
+		return because(fmt.Sprintf("new connections go on; %s had to wait, %s at most", count(e.Waited, "one"), precise(e.Longest)))
 	case api.RulesFailed:
 		return because("the rules could not be changed, trying again")
 	case api.Misconfigured, api.Obstructed:
@@ -80,7 +87,7 @@ func moodOf(k api.EventKind) mood {
 	switch k {
 	case api.Switched:
 		return good
-	case api.SwitchedBack, api.DrainExpired, api.Superseded, api.Obstructed, api.Trouble, api.Repaired:
+	case api.ServicePaused, api.SwitchedBack, api.DrainExpired, api.Superseded, api.Obstructed, api.Trouble, api.Repaired:
 		return bad
 	case api.NotReady, api.InstanceRefuse, api.Withdrawn, api.RulesFailed, api.Misconfigured:
 		return broken

@@ -29,6 +29,8 @@ type fake struct {
 	started []string
 	start   func(unit string) error
 	order   func(service, unit string) (string, bool, error)
+	pause   func(service string, most time.Duration) error
+	resume  func(service string) error
 }
 
 func (f *fake) View(ctx context.Context) (*controller.View, error) {
@@ -59,6 +61,24 @@ func (f *fake) Rollback(_ context.Context, service, unit string) (string, bool, 
 
 func (f *fake) SeeOut(context.Context, string) (bool, error) { return false, nil }
 func (f *fake) Expect(context.Context, string, bool) error   { return nil }
+func (f *fake) Waiting() map[string]Waiting {
+	return map[string]Waiting{"myapp": {Now: 7, Since: 9}}
+}
+
+func (f *fake) Pause(_ context.Context, service string, most time.Duration) error {
+	if f.pause == nil {
+		return controller.ErrNeverServed
+	}
+	return f.pause(service, most)
+}
+
+func (f *fake) Resume(_ context.Context, service string) error {
+	if f.resume == nil {
+		return controller.ErrNotPaused
+	}
+	return f.resume(service)
+}
+
 func (f *fake) Carries(_ context.Context, u string) (bool, error) {
 	return strings.HasPrefix(u, "myapp@"), nil
 }
@@ -122,7 +142,7 @@ func serve(t *testing.T) *bench {
 	t.Helper()
 	b := &bench{T: t, fake: &fake{}, feed: controller.NewFeed(time.Now()), path: filepath.Join(t.TempDir(), "s")}
 	b.shows(of(in("v1", controller.RoleCurrent)))
-	b.server = New(Options{World: b, Feed: b.feed, Units: b, Sockets: b, Metrics: NewMetrics("test", "none"),
+	b.server = New(Options{World: b, Feed: b.feed, Units: b, Sockets: b, Gate: b, Metrics: NewMetrics("test", "none"),
 		Log: slog.New(slog.DiscardHandler), Version: "test", Backend: "none"})
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: b.path, Net: "unix"})
 	if err != nil {

@@ -48,6 +48,9 @@ func (c *Controller) act(ctx context.Context, a action) (changed bool) {
 	case stop:
 		c.start(ctx, task{stopTask, a.Old.ID}, func(ctx context.Context) result { return c.stop(ctx, a) })
 		return false
+	case release:
+		c.start(ctx, task{releaseTask, a.Service}, func(ctx context.Context) result { return c.release(ctx, a) })
+		return false
 	case reset:
 		n := about(Trouble, a.Service, &a.Old.Activation)
 		n.Reason = a.Unit.Result

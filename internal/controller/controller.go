@@ -8,14 +8,15 @@ import (
 	"time"
 )
 
-// Options are the parts that a Controller works with. All but Ready and Tell
-// are required.
+// Options are the parts that a Controller works with. All but Gate, Ready and
+// Tell are required.
 type Options struct {
 	Units   Units
 	Router  Router
 	Sockets Sockets
 	Prober  Prober
 	Store   Store
+	Gate    Gate // without it nothing can be paused
 	Log     *slog.Logger
 	// Now is CLOCK_MONOTONIC, the clock of systemd's timestamps.
 	Now func() time.Duration

@@ -19,6 +19,7 @@ const (
 	stopTask
 	resetTask
 	inspectTask
+	releaseTask // its ID is the service's name
 )
 
 // result is what a task found out, to be taken into the world by the

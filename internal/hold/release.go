@@ -12,9 +12,10 @@ const (
 	// releasedAtOnce bounds a step, so that a burst does not overrun the
 	// queues on the way.
 	releasedAtOnce = 256
-	// leastPause and mostPause are between two looks at a server that has no
-	// room. While it has, there is none.
-	leastPause = 200 * time.Microsecond
+	// Between two looks at a server that has no room, a quarter of the time that
+	// it had none passes, within these bounds: that it has some again is
+	// noticed at most so much later. While it has, there is no pause.
+	leastPause = 100 * time.Microsecond
 	mostPause  = 20 * time.Millisecond
 	// lookTimeout bounds a look.
 	lookTimeout = 2 * time.Second
@@ -63,7 +64,7 @@ func (h *Holder) Release(ctx context.Context, service string) (Released, error) 
 // pace lets go what is to be released, until ctx ends.
 func (h *Holder) pace(ctx context.Context) {
 	p := pacer{Holder: h}
-	pause := leastPause
+	last := time.Now() // when something was let go
 	for ctx.Err() == nil {
 		due, released := p.step(ctx)
 		switch {
@@ -72,15 +73,14 @@ func (h *Holder) pace(ctx context.Context) {
 			case <-h.wake:
 			case <-ctx.Done():
 			}
-			pause = leastPause
+			last = time.Now()
 		case released > 0:
-			pause = leastPause
+			last = time.Now()
 		default:
 			select {
-			case <-time.After(pause):
+			case <-time.After(min(max(time.Since(last)/4, leastPause), mostPause)):
 			case <-ctx.Done():
 			}
-			pause = min(2*pause, mostPause)
 		}
 	}
 }
