@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -18,6 +19,9 @@ func resumeVerb() *cobra.Command {
 which they came, as fast as the server accepts them; the command returns when
 all have.
 
+While nothing serves they go on waiting, until an instance does, or the time
+of the pause is over.
+
 The exit status is 3 if the service is not paused.`,
 		Example: "  switcheroo resume myapp",
 		Args:    arguments(1, 1, "SERVICE"),
@@ -31,6 +35,14 @@ The exit status is 3 if the service is not paused.`,
 }
 
 func (s *session) resume(ctx context.Context, service string) error {
+	svc, err := s.client.Service(ctx, service, api.Select{})
+	if err != nil {
+		return s.suggest(ctx, err, service)
+	}
+	if svc.Pause != nil && svc.Current == "" && !s.quiet {
+		fmt.Fprintf(s.stderr, "switcheroo: nothing serves %s: connections go on waiting until an instance does, for %s at most\n",
+			service, rough(time.Until(svc.Pause.Until)))
+	}
 	out, err := s.client.Resume(ctx, api.Resume{Service: service})
 	switch {
 	case err != nil:

@@ -135,16 +135,17 @@ func (c *Client) Pause(ctx context.Context, what PauseRequest) (*Paused, error) 
 	return &out, nil
 }
 
-// Resume lets them go on, and returns once all that waited have.
+// Resume lets them go on, and returns once all that waited have: while nothing
+// serves, when the pause ends by itself.
 func (c *Client) Resume(ctx context.Context, what Resume) (*Resumed, error) {
 	var out Resumed
-	if err := c.post(ctx, "/resume", what, resumeTime, &out); err != nil {
+	if err := c.post(ctx, "/resume", what, time.Duration(MaxPause)+resumeTime, &out); err != nil {
 		return nil, err
 	}
 	return &out, nil
 }
 
-// resumeTime is how long it may take to let all go on that have waited.
+// resumeTime is more than it takes to let all go on that have waited.
 const resumeTime = time.Minute
 
 // Drain sees an instance out. It outlasts a restart of the daemon.

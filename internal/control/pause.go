@@ -9,8 +9,8 @@ import (
 	"github.com/switcheroo/switcheroo/internal/controller"
 )
 
-// resumeTime is more than a resume takes.
-const resumeTime = time.Minute
+// releaseTime is more than it takes to let go what waits.
+const releaseTime = time.Minute
 
 // withPause adds to a service what waits.
 func (s *Server) withPause(v *controller.View, svc *controller.ServiceView, out api.Service) api.Service {
@@ -78,7 +78,7 @@ func (s *Server) resume(c *call) (any, *api.Error) {
 		return nil, err
 	}
 	began, since := time.Now(), s.Feed.Last()
-	ctx, cancel := context.WithTimeout(c.Context(), resumeTime)
+	ctx, cancel := context.WithTimeout(c.Context(), controller.MaxPause+releaseTime)
 	defer cancel()
 	if e := s.World.Resume(ctx, svc.Name); e != nil {
 		if errors.Is(e, controller.ErrNotPaused) {

@@ -115,9 +115,20 @@ func (c *Controller) pausable(service string) (*Service, error) {
 }
 
 // Resume ends the pause of a service: what waits goes on, as fast as the server
-// accepts it. It does not wait for that.
+// accepts it. While nothing serves it goes on waiting, for as long as it was
+// paused for. Resume does not wait for that.
 func (c *Controller) Resume(ctx context.Context, service string) error {
-	_, err := answer(ctx, c, func(context.Context) (struct{}, bool, error) {
+	unit, err := answer(ctx, c, func(context.Context) (unit string, changed bool, err error) {
+		svc, err := c.pausable(service)
+		if err == nil && svc.Current != nil {
+			unit = svc.Current.Unit
+		}
+		return unit, false, err
+	})
+	if err != nil {
+		return err
+	}
+	end := func() (struct{}, bool, error) {
 		svc, err := c.pausable(service)
 		switch {
 		case err != nil:
@@ -127,18 +138,25 @@ func (c *Controller) Resume(ctx context.Context, service string) error {
 		}
 		svc.Pause.Ending = true
 		return struct{}{}, true, nil
-	})
+	}
+	// It may have just been restarted, which is what a pause is for: nobody is
+	// to be led to what it was before.
+	_, err = fresh(ctx, c, unit, func(Unit) (struct{}, bool, error) { return end() })
+	if err != nil && !errors.Is(err, ErrNotPaused) && ctx.Err() == nil { // systemd is away
+		_, err = answer(ctx, c, func(context.Context) (struct{}, bool, error) { return end() })
+	}
 	return err
 }
 
-// pause ends a pause whose time is over, or that was told to end.
+// pause ends a pause whose time is over, or that was told to end and has a
+// server again.
 func (p *planner) pause() {
 	switch pause := p.svc.Pause; {
 	case pause == nil:
-	case pause.Ending:
-		p.start(task{releaseTask, p.name}, release{Service: p.name, Why: "it was asked for"})
 	case p.Now >= pause.Until:
 		p.start(task{releaseTask, p.name}, release{Service: p.name, Why: "its time is over"})
+	case pause.Ending && p.alive && !p.moving:
+		p.start(task{releaseTask, p.name}, release{Service: p.name, Why: "it was asked for"})
 	default:
 		p.do(wake{At: pause.Until})
 	}
