@@ -71,7 +71,7 @@ func sentence(e *api.Event) string {
 		if e.Waited == 0 {
 			return because("new connections go on; none had to wait")
 		}
-		return because(fmt.Sprintf("new connections go on; %s had to wait, %s at most", count(e.Waited, "one"), precise(e.Longest)))
+		return because(fmt.Sprintf("new connections go on; %s had to wait, %s at most", count(e.Waited, "connection"), precise(e.Longest)))
 	case api.RulesFailed:
 		return because("the rules could not be changed, trying again")
 	case api.Misconfigured, api.Obstructed:
