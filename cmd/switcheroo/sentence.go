@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"strings"
+	"time"
 
 	"github.com/switcheroo/switcheroo/internal/api"
 )
@@ -40,7 +42,11 @@ func sentence(e *api.Event) string {
 	case api.SwitchedBack:
 		return because(took(fmt.Sprintf("new connections go back to %s, not to %s", unit, from)))
 	case api.Withdrawn:
-		return fmt.Sprintf("%s is gone (%s) and no other runs: clients are refused", unit, e.Reason)
+		clients := "clients are refused"
+		if !strings.Contains(e.Message, "refused") { // it is paused
+			clients = "clients wait"
+		}
+		return fmt.Sprintf("%s is gone (%s) and no other runs: %s", unit, e.Reason, clients)
 	case api.Released:
 		return because("no longer led to " + unit)
 	case api.Quiesced:
@@ -66,7 +72,7 @@ func sentence(e *api.Event) string {
 	case api.Repaired:
 		return "another program had changed the rules; they are back"
 	case api.ServicePaused:
-		return "new connections wait, " + e.Reason
+		return fmt.Sprintf("new connections wait, for %s at most", rough(time.Duration(e.Took)))
 	case api.ServiceResumed:
 		if e.Waited == 0 {
 			return because("new connections go on; none had to wait")
