@@ -38,8 +38,9 @@ func New(log *slog.Logger) *Holder {
 
 // Run takes what is queued and lets go what is to be released, until ctx ends.
 // The kernel drops what waits then, as it does when the process dies, and the
-// clients send it again.
-func (h *Holder) Run(ctx context.Context) error {
+// clients send it again. If the queue is lost, new connections pass; lost is
+// called, which should have the rules applied again.
+func (h *Holder) Run(ctx context.Context, lost func()) error {
 	for {
 		var q *queue
 		select {
@@ -50,6 +51,7 @@ func (h *Holder) Run(ctx context.Context) error {
 		h.serve(ctx, q)
 		if ctx.Err() == nil {
 			h.lose(q)
+			lost()
 		}
 	}
 }
@@ -69,7 +71,7 @@ func (h *Holder) serve(ctx context.Context, q *queue) {
 	})
 	err := q.receive(func(p packet) { h.take(q, p) })
 	if err != nil && ctx.Err() == nil {
-		h.log.Error("connections are held no longer: they pass until the next change of rules", "error", err)
+		h.log.Error("connections that were held are let go: they will be sent again", "error", err)
 	}
 	cancel()
 }
@@ -125,13 +127,10 @@ func (h *Holder) Settle(rules nat.Rules) {
 			continue
 		}
 		l.hold = rules.Holds[i]
-		l.private = map[nat.Endpoint]uint16{}
+		l.leads = nil
 		for _, r := range rules.Redirects {
-			if r.Service != name {
-				continue
-			}
-			for _, t := range r.Targets {
-				l.private[t.Endpoint.Canonical()] = t.Port
+			if r.Service == name {
+				l.leads = r.Targets
 			}
 		}
 	}

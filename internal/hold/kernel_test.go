@@ -26,7 +26,7 @@ func holder(t *testing.T) (h *Holder, stop func()) {
 	h = New(slog.New(slog.NewTextHandler(t.Output(), nil)))
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- h.Run(ctx) }()
+	go func() { done <- h.Run(ctx, func() {}) }()
 	stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
@@ -318,4 +318,36 @@ func TestNobodyHolds(t *testing.T) {
 		t.Errorf("later ones took %v", took)
 	}
 	served(t, ended, 10)
+}
+
+// A queue that is lost is bound again with the next rules, and what comes then
+// waits again.
+func TestQueueIsLost(t *testing.T) {
+	needKernel(t)
+	h := New(slog.New(slog.DiscardHandler))
+	ctx, cancel := context.WithCancel(t.Context())
+	lost, done := make(chan struct{}, 1), make(chan error, 1)
+	go func() { done <- h.Run(ctx, func() { lost <- struct{}{} }) }()
+	defer func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}()
+	web := listen(t, "web", 100)
+	go web.serve()
+	pause(t, h, []service{web}, web)
+	ended := web.dials(4)
+	web.waits(t, h, 4)
+	h.queue.close()
+	<-lost
+	if w := h.Waiting()["web"]; w.Now != 0 {
+		t.Errorf("%+v", w)
+	}
+	pause(t, h, []service{web}, web)
+	web.waits(t, h, 4) // they have come again
+	if out, err := h.Release(ctx, "web"); err != nil || out.Connections != 4 {
+		t.Errorf("%+v, %v", out, err)
+	}
+	served(t, ended, 4)
 }

@@ -13,7 +13,7 @@ import (
 // came.
 type line struct {
 	hold    nat.Hold
-	private map[nat.Endpoint]uint16 // what the endpoints lead to now
+	leads   []nat.Target // where its endpoints lead now; none: nowhere
 	waiting []*waiter
 	of      map[flow]*waiter
 
@@ -46,13 +46,13 @@ func (l *line) wants(hook byte, to netip.AddrPort) bool {
 	if hook == unix.NF_INET_LOCAL_OUT {
 		scope = nat.Localhost
 	}
-	_, ok := endpointOf(l.hold.Targets, to)
+	_, ok := targetOf(l.hold.Targets, to)
 	return ok && l.hold.Scope&scope != 0
 }
 
-// endpointOf returns the endpoint that stands for an address: one of that very
-// address before one of every address.
-func endpointOf(targets []nat.Target, to netip.AddrPort) (found nat.Endpoint, ok bool) {
+// targetOf returns the one whose endpoint stands for an address: that very
+// address before every address.
+func targetOf(targets []nat.Target, to netip.AddrPort) (found nat.Target, ok bool) {
 	family := nat.IPv4
 	if to.Addr().Is6() {
 		family = nat.IPv6
@@ -63,10 +63,10 @@ func endpointOf(targets []nat.Target, to netip.AddrPort) (found nat.Endpoint, ok
 			continue
 		}
 		if e.Addr == to.Addr() {
-			return e, true
+			return t, true
 		}
 		if !e.Addr.IsValid() {
-			found, ok = e, true
+			found, ok = t, true
 		}
 	}
 	return found, ok
@@ -75,8 +75,8 @@ func endpointOf(targets []nat.Target, to netip.AddrPort) (found nat.Endpoint, ok
 // port returns the private port that a connection would be led to now, 0 if
 // none.
 func (l *line) port(w *waiter) uint16 {
-	e, _ := endpointOf(l.hold.Targets, w.flow.to)
-	return l.private[e]
+	t, _ := targetOf(l.leads, w.flow.to)
+	return t.Port
 }
 
 // take has a connection wait. If it does so already, the SYN that stood for it
@@ -118,7 +118,7 @@ func (l *line) leave(room map[uint16]int, now time.Time) (gone []*waiter) {
 
 // ports adds the private ports that l's connections would be led to.
 func (l *line) ports(all map[uint16]bool) {
-	for _, p := range l.private {
-		all[p] = true
+	for _, t := range l.leads {
+		all[t.Port] = true
 	}
 }

@@ -51,7 +51,13 @@ func client(n uint16, port uint16) flow {
 func TestLine(t *testing.T) {
 	l := newLine()
 	l.hold.Targets = []nat.Target{to("", 443, nat.DualStack), to("", 80, nat.DualStack)}
-	l.private = map[nat.Endpoint]uint16{{Port: 443}: 61000, {Port: 80}: 61001}
+	lead := func(port uint16, f nat.Family, private uint16) nat.Target {
+		t := to("", port, f)
+		t.Port = private
+		return t
+	}
+	// A family may have a listener of its own.
+	l.leads = []nat.Target{lead(443, nat.IPv6, 61002), lead(443, nat.IPv4, 61000), lead(80, nat.DualStack, 61001)}
 	began := time.Now()
 	for i, f := range []flow{client(1, 443), client(2, 443), client(3, 80), client(4, 443), client(5, 9)} {
 		if _, repeated := l.take(f, uint32(i+1), began); repeated {
