@@ -88,7 +88,7 @@ func (h *Holder) pace(ctx context.Context) {
 // pacer knows what it has let go.
 type pacer struct {
 	*Holder
-	flights []flight // the oldest first
+	flights []flight
 }
 
 // step lets go as many as there is room for. due reports whether there was

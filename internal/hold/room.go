@@ -3,6 +3,7 @@ package hold
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/switcheroo/switcheroo/internal/sockdiag"
@@ -29,22 +30,23 @@ const (
 )
 
 // landed takes out of flights those that need no more of a listener's room than
-// its accept queue shows: what is established, was refused, or has failed.
+// its accept queue shows: what is established, was refused, or has failed. Those
+// that were asked about, and have not landed, are asked about again last: clients
+// that never answer do not hide others that have.
 func landed(ctx context.Context, flights []flight, now time.Time) (left []flight, err error) {
-	for i, f := range flights {
-		if i >= asked || err != nil {
-			left = append(left, f)
-			continue
+	n := min(len(flights), asked)
+	left = slices.Clone(flights[n:])
+	for i, f := range flights[:n] {
+		s, found, err := sockdiag.Find(ctx, netip.AddrPortFrom(f.flow.to.Addr(), f.port), f.flow.from)
+		if err != nil {
+			return append(left, flights[i:n]...), err
 		}
-		age := now.Sub(f.left)
-		var s sockdiag.Socket
-		var found bool
-		s, found, err = sockdiag.Find(ctx, netip.AddrPortFrom(f.flow.to.Addr(), f.port), f.flow.from)
-		if err != nil || found && s.State == sockdiag.SynRecv && s.Retransmits == 0 || !found && age < unseen {
+		handshake := found && s.State == sockdiag.SynRecv && s.Retransmits == 0
+		if handshake || !found && now.Sub(f.left) < unseen {
 			left = append(left, f)
 		}
 	}
-	return left, err
+	return left, nil
 }
 
 // room returns how many more connections the accept queues of the listeners on
