@@ -56,7 +56,7 @@ func TestPause(t *testing.T) {
 	}{
 		{api.PauseRequest{}, api.BadRequest},
 		{api.PauseRequest{Service: "web"}, api.NoService},
-		{api.PauseRequest{Service: "myapp", Max: api.MaxPause + 1}, api.BadRequest},
+		{api.PauseRequest{Service: "myapp", Max: api.MaxPause + api.Duration(time.Second)}, api.BadRequest},
 		{api.PauseRequest{Service: "myapp", Max: api.Infinity}, api.BadRequest},
 	} {
 		if _, err := b.client.Pause(t.Context(), c.what); code(err) != c.want || asked != 0 {

@@ -351,3 +351,37 @@ func TestQueueIsLost(t *testing.T) {
 	}
 	served(t, ended, 4)
 }
+
+// Clients that have vanished take room for a while, and do not keep others from
+// going on.
+func TestSilentClients(t *testing.T) {
+	h, _ := holder(t)
+	web := listen(t, "web", 5)
+	go web.serve()
+	pause(t, h, []service{web}, web)
+	command(t, "nft", fmt.Sprintf(`add table inet silent; add chain inet silent c { type filter hook output priority 0; }
+		add rule inet silent c ip daddr 127.0.0.9 tcp sport %d drop`, web.port))
+	defer command(t, "nft", "delete table inet silent")
+	ctx, cancel := context.WithCancel(t.Context())
+	var silent sync.WaitGroup
+	defer silent.Wait()
+	defer cancel()
+	for range 7 {
+		silent.Go(func() {
+			d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 9)}}
+			if c, err := d.DialContext(ctx, "tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(int(web.port)))); err == nil {
+				t.Error("a silent client is connected")
+				c.Close()
+			}
+		})
+	}
+	web.waits(t, h, 7)
+	ended := web.dials(50)
+	web.waits(t, h, 57)
+	done, err := h.Release(t.Context(), "web")
+	if err != nil || done.Connections < 57 {
+		t.Errorf("%+v, %v", done, err)
+	}
+	t.Logf("%d let go in %v", done.Connections, done.Took)
+	served(t, ended, 50)
+}
