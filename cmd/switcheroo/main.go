@@ -191,7 +191,7 @@ func root(stdout, stderr io.Writer) *cobra.Command {
 		verbs     []*cobra.Command
 	}{
 		{looking, "Look:", []*cobra.Command{list, statusVerb(), connectionsVerb(), historyVerb(), eventsVerb(), catVerb(), checkVerb()}},
-		{changing, "Change:", []*cobra.Command{deployVerb(), rollbackVerb(), drainVerb(), waitVerb(), execVerb(), runVerb()}},
+		{changing, "Change:", []*cobra.Command{deployVerb(), rollbackVerb(), pauseVerb(), resumeVerb(), drainVerb(), waitVerb(), execVerb(), runVerb()}},
 		{other, "Other:", []*cobra.Command{completionVerb(), versionVerb()}},
 	} {
 		cmd.AddGroup(&cobra.Group{ID: g.id, Title: g.title})

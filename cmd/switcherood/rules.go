@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/switcheroo/switcheroo/internal/config"
+	"github.com/switcheroo/switcheroo/internal/hold"
 	"github.com/switcheroo/switcheroo/internal/lock"
 	"github.com/switcheroo/switcheroo/internal/nat"
 	"github.com/switcheroo/switcheroo/internal/nat/companion"
@@ -21,6 +22,7 @@ import (
 type rules struct {
 	backend *iptables.Backend
 	table   *companion.Table
+	gate    gate
 	lock    string // path
 	log     *slog.Logger
 }
@@ -37,7 +39,7 @@ func openRules(ctx context.Context, backend config.Backend, lockPath string, log
 	if err != nil {
 		return nil, err
 	}
-	return &rules{backend: b, table: t, lock: lockPath, log: log}, nil
+	return &rules{backend: b, table: t, gate: gate{t, hold.New(log)}, lock: lockPath, log: log}, nil
 }
 
 func variant(b config.Backend) iptables.Variant {
@@ -71,13 +73,20 @@ func (r *rules) Lock(ctx context.Context) (func(), error) {
 }
 
 // Apply writes the table first: the first connection that a redirect takes must
-// already have its timeouts.
+// already have its timeouts. Connections that waited are led by the redirects.
 func (r *rules) Apply(ctx context.Context, want nat.Rules) (nat.Change, error) {
-	beside, err := r.table.Apply(ctx, want.Private, want.Guarded)
+	holds, err := r.gate.holds(want.Holds)
+	if err != nil {
+		return nat.Change{}, err
+	}
+	beside, err := r.table.Apply(ctx, want.Private, want.Guarded, holds...)
 	if err != nil {
 		return nat.Change{}, fmt.Errorf("table %s: %w", companion.Name, err)
 	}
 	redirects, err := r.backend.Apply(ctx, want)
+	if err == nil {
+		r.gate.holder.Settle(want)
+	}
 	return nat.Change{
 		Changed:  beside.Changed || redirects.Changed,
 		Repaired: beside.Repaired || redirects.Repaired,

@@ -126,6 +126,28 @@ func (c *Client) Rollback(ctx context.Context, what Rollback) (*Outcome, error) 
 	return c.outcome(ctx, "/rollback", what, what.Wait, what.Timeout)
 }
 
+// Pause has new connections of a service wait.
+func (c *Client) Pause(ctx context.Context, what PauseRequest) (*Paused, error) {
+	var out Paused
+	if err := c.post(ctx, "/pause", what, 0, &out); err != nil {
+		return nil, err
+	}
+	return &out, nil
+}
+
+// Resume lets them go on, and returns once all that waited have: while nothing
+// serves, when the pause ends by itself.
+func (c *Client) Resume(ctx context.Context, what Resume) (*Resumed, error) {
+	var out Resumed
+	if err := c.post(ctx, "/resume", what, time.Duration(MaxPause)+resumeTime, &out); err != nil {
+		return nil, err
+	}
+	return &out, nil
+}
+
+// resumeTime is more than it takes to let all go on that have waited.
+const resumeTime = time.Minute
+
 // Drain sees an instance out. It outlasts a restart of the daemon.
 func (c *Client) Drain(ctx context.Context, what Drain) (*Outcome, error) {
 	return c.insist(ctx, func() (*Outcome, error) { return c.outcome(ctx, "/drain", what, what.Wait, what.Timeout) })

@@ -151,6 +151,7 @@ var status = map[api.Code]int{
 	api.BadMethod: http.StatusMethodNotAllowed, api.TooLarge: http.StatusRequestEntityTooLarge,
 	api.Conflict: http.StatusConflict, api.NoRollback: http.StatusConflict, api.StartFailed: http.StatusConflict,
 	api.ProbeFailed: http.StatusConflict, api.RolledBack: http.StatusConflict, api.Overtaken: http.StatusConflict,
+	api.NotPaused: http.StatusConflict, api.Locked: http.StatusServiceUnavailable,
 	api.TooMany: http.StatusTooManyRequests, api.Internal: http.StatusInternalServerError,
 	api.Unavailable: http.StatusServiceUnavailable, api.Timeout: http.StatusGatewayTimeout,
 }
@@ -177,7 +178,15 @@ func write(w http.ResponseWriter, code int, v any) {
 
 // wrong makes of an error of the controller's or a context's what a client gets.
 func wrong(err error, doing string) *api.Error {
+	var rules controller.RulesError
 	switch {
+	case errors.As(err, &rules):
+		e := api.Errorf(api.Locked, "the rules cannot be changed: %s", printable(rules.Error()))
+		var hinted interface{ Hint() string }
+		if errors.As(err, &hinted) {
+			e.HintText = hinted.Hint()
+		}
+		return e
 	case errors.Is(err, controller.ErrStarting):
 		return api.Errorf(api.Unavailable, "%s", err).WithHint("try again in a moment")
 	case errors.Is(err, controller.ErrNoService):
@@ -190,8 +199,10 @@ func wrong(err error, doing string) *api.Error {
 		return api.Errorf(api.Conflict, "%s: %s", doing, err).WithHint("widen PrivatePorts= in /etc/switcheroo/switcherood.conf")
 	case errors.Is(err, controller.ErrNotReserved):
 		return api.Errorf(api.Conflict, "%s: %s", doing, err)
-	case errors.Is(err, controller.ErrIsCurrent), errors.Is(err, controller.ErrOnlyOne):
+	case errors.Is(err, controller.ErrIsCurrent), errors.Is(err, controller.ErrOnlyOne), errors.Is(err, controller.ErrNeverServed):
 		return api.Errorf(api.Conflict, "%s", err)
+	case errors.Is(err, controller.ErrNotPaused):
+		return api.Errorf(api.NotPaused, "%s", err)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return api.Errorf(api.Unavailable, "%s: switcherood is busy or stopping", doing).WithHint("try again in a moment")
 	}

@@ -32,6 +32,8 @@ type fake struct {
 	order   func(service, unit string) (string, bool, error)
 	reserve func(unit string, taken []uint16) (*controller.Reserved, error)
 	keep    func(unit, name string, port uint16, l *os.File) error
+	pause   func(service string, most time.Duration) error
+	resume  func(service string) error
 }
 
 func (f *fake) View(ctx context.Context) (*controller.View, error) {
@@ -79,6 +81,24 @@ func (f *fake) do(do func()) {
 	defer f.mu.Unlock()
 	do()
 }
+func (f *fake) Waiting() map[string]Waiting {
+	return map[string]Waiting{"myapp": {Now: 7, Since: 9}}
+}
+
+func (f *fake) Pause(_ context.Context, service string, most time.Duration) error {
+	if f.pause == nil {
+		return controller.ErrNeverServed
+	}
+	return f.pause(service, most)
+}
+
+func (f *fake) Resume(_ context.Context, service string) error {
+	if f.resume == nil {
+		return controller.ErrNotPaused
+	}
+	return f.resume(service)
+}
+
 func (f *fake) Carries(_ context.Context, u string) (bool, error) {
 	return strings.HasPrefix(u, "myapp@"), nil
 }
@@ -142,7 +162,7 @@ func serve(t *testing.T) *bench {
 	t.Helper()
 	b := &bench{T: t, fake: &fake{}, feed: controller.NewFeed(time.Now()), path: filepath.Join(t.TempDir(), "s")}
 	b.shows(of(in("v1", controller.RoleCurrent)))
-	b.server = New(Options{World: b, Feed: b.feed, Units: b, Sockets: b, Metrics: NewMetrics("test", "none"),
+	b.server = New(Options{World: b, Feed: b.feed, Units: b, Sockets: b, Gate: b, Metrics: NewMetrics("test", "none"),
 		Log: slog.New(slog.DiscardHandler), Version: "test", Backend: "none"})
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: b.path, Net: "unix"})
 	if err != nil {

@@ -18,6 +18,21 @@ type World interface {
 	Expect(ctx context.Context, unit string, own bool) error
 	Reserve(ctx context.Context, unit string, taken []uint16) (*controller.Reserved, error)
 	Keep(ctx context.Context, unit, name string, port uint16, l *os.File) error
+	Pause(ctx context.Context, service string, most time.Duration) error
+	Resume(ctx context.Context, service string) error
+}
+
+// Gate is where the connections of paused services wait.
+type Gate interface {
+	// Waiting is what waits, by service.
+	Waiting() map[string]Waiting
+}
+
+// Waiting is how many connections of a service wait, and how many had to since
+// the daemon started.
+type Waiting struct {
+	Now   int
+	Since uint64
 }
 
 // Units is systemd. Each call returns when ctx ends at the latest.

@@ -44,7 +44,7 @@ func (s *Server) services(c *call) (any, *api.Error) {
 	}
 	all := []api.Service{}
 	for i := range v.Services {
-		all = append(all, serviceOf(v, &v.Services[i], counts))
+		all = append(all, s.withPause(v, &v.Services[i], serviceOf(v, &v.Services[i], counts)))
 	}
 	return all, nil
 }
@@ -58,7 +58,7 @@ func (s *Server) service(c *call) (any, *api.Error) {
 	if svc == nil {
 		return nil, noService(v, c.PathValue("name"))
 	}
-	return serviceOf(v, svc, counts), nil
+	return s.withPause(v, svc, serviceOf(v, svc, counts)), nil
 }
 
 func (s *Server) instances(c *call) (any, *api.Error) {

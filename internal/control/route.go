@@ -30,6 +30,8 @@ var routes = []route{
 	{http.MethodPost, "/v1/check", everyone, false, (*Server).check},
 	{http.MethodPost, "/v1/deploy", operators, true, (*Server).deploy},
 	{http.MethodPost, "/v1/rollback", operators, true, (*Server).rollback},
+	{http.MethodPost, "/v1/pause", operators, false, (*Server).pause},
+	{http.MethodPost, "/v1/resume", operators, true, (*Server).resume},
 	{http.MethodPost, "/v1/drain", own, true, (*Server).drain},
 	{http.MethodPost, "/v1/wait", own, true, (*Server).wait},
 	{http.MethodPost, "/v1/reserve", own, false, (*Server).reserve},

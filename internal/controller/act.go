@@ -52,6 +52,9 @@ func (c *Controller) act(ctx context.Context, a action) (changed bool) {
 		r := *c.world.State.Reserved[a.Unit].clone()
 		c.start(ctx, task{unreserveTask, a.Unit}, func(ctx context.Context) result { return c.unreserve(ctx, a, r) })
 		return false
+	case release:
+		c.start(ctx, task{releaseTask, a.Service}, func(ctx context.Context) result { return c.release(ctx, a) })
+		return false
 	case reset:
 		n := about(Trouble, a.Service, &a.Old.Activation)
 		n.Reason = a.Unit.Result

@@ -103,6 +103,8 @@ type (
 		Old        Retired
 		Invocation string
 	}
+	// release lets go what waits of a paused service.
+	release struct{ Service, Why string }
 	// reset clears the failed state of an old one that did not stop cleanly.
 	reset struct {
 		Service string

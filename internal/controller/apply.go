@@ -216,7 +216,11 @@ func (c *Controller) moved(ctx, again context.Context, before *State, a move, to
 		}
 		n := about(Withdrawn, a.Service, was.Current)
 		n.From, n.Reason, n.Took = was.Current.Unit, a.Why, took
-		c.announce(slog.LevelWarn, "current one is gone, and no other is running: connections are refused until one is ready", n,
+		message := "current one is gone, and no other is running: connections are refused until one is ready"
+		if was.Pause != nil {
+			message = "current one is gone, and no other is running: connections wait while the service is paused"
+		}
+		c.announce(slog.LevelWarn, message, n,
 			"service", a.Service, "unit", was.Current.Unit, "reason", a.Why)
 		for id := range was.Refused {
 			delete(c.world.Prepared, id)

@@ -19,6 +19,7 @@ import (
 type kernel struct {
 	families [2]map[string]installed // by service
 	guarded  []uint16
+	holds    []nat.Hold
 	lockedBy *daemon
 	applies  int
 	unknown  bool                // what was applied last was not in the state that had been saved
@@ -149,7 +150,7 @@ func (d *daemon) Apply(ctx context.Context, want nat.Rules) (nat.Change, error) 
 		}
 		k.families[i] = next
 	}
-	k.guarded = want.Guarded
+	k.guarded, k.holds = want.Guarded, want.Holds
 	for name := range k.families[0] {
 		if _, ok := k.families[1][name]; !ok {
 			k.lopsided++

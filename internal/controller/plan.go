@@ -38,6 +38,7 @@ func plan(w *world) []action {
 		p = planner{world: w, name: name, svc: svc, actions: p.actions}
 		p.current()
 		p.oldOnes()
+		p.pause()
 	}
 	return append(p.actions, w.unreserves()...)
 }

@@ -50,6 +50,17 @@ type Router interface {
 	Foreign(ctx context.Context, redirects []nat.Redirect) ([]nat.Finding, error)
 }
 
+// Gate is where the new connections of paused services wait, once rules with a
+// nat.Hold are in force.
+type Gate interface {
+	// Holds returns the pauses that the rules hold; the caller holds the lock.
+	Holds(ctx context.Context) ([]nat.Held, error)
+	// Release lets the connections of a service go, as fast as it accepts
+	// them, and returns once none waits. When ctx ends first, they are held
+	// again.
+	Release(ctx context.Context, service string) (LetGo, error)
+}
+
 // Left counts what had not ended when a wait was given up.
 type Left struct {
 	HalfOpen    int // handshakes under way

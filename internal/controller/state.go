@@ -34,6 +34,8 @@ type Service struct {
 	Before string `json:"before,omitempty"`
 	// Old are the earlier ones that are still there, the newest first.
 	Old []*Retired `json:"old,omitempty"`
+	// Pause: new connections wait. nil: they do not.
+	Pause *Pause `json:"-"`
 	// Refused maps InvocationIDs that did not get the traffic to why.
 	Refused map[string]Refusal `json:"refused,omitempty"`
 }
@@ -228,6 +230,11 @@ func (s *State) rules() nat.Rules {
 			}
 		}
 	}
+	for _, name := range sortedKeys(s.Services) {
+		if h := s.hold(name); h != nil {
+			rules.Holds = append(rules.Holds, *h)
+		}
+	}
 	rules.Private = sortedKeys(guarded)
 	for _, p := range rules.Private {
 		if guarded[p] && !public[p] {
@@ -258,6 +265,10 @@ func (s *State) clone() *State {
 			n.Old[i] = &old
 		}
 		n.Refused = maps.Clone(svc.Refused)
+		if svc.Pause != nil {
+			pause := *svc.Pause
+			n.Pause = &pause
+		}
 		next.Services[name] = &n
 	}
 	return next

@@ -20,6 +20,7 @@ const (
 	resetTask
 	inspectTask
 	unreserveTask // of a unit, whose name is the ID
+	releaseTask   // its ID is the service's name
 )
 
 // result is what a task found out, to be taken into the world by the

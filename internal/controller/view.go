@@ -70,6 +70,8 @@ type ServiceView struct {
 	Listen  []config.Listen
 	Scope   config.Scope
 	Current string // unit that the rules lead to, or ""
+	// Pause is that of new connections, nil if they do not wait.
+	Pause *Pause
 	// Rollback is the unit that a rollback would go to, and Warm reports
 	// whether it still runs.
 	Rollback  string
@@ -143,6 +145,11 @@ func (w *world) service(name string) ServiceView {
 		svc = &Service{}
 	}
 	v := ServiceView{Name: name}
+	if svc.Pause != nil {
+		pause := *svc.Pause
+		pause.Ending = pause.Ending || w.Running[task{releaseTask, name}]
+		v.Pause = &pause
+	}
 	units := slices.Clone(w.Members[name])
 	if cur := svc.Current; cur != nil {
 		v.Listen, v.Scope = cur.Instance.Listen, cur.Instance.Scope

@@ -31,6 +31,7 @@ func TestControlDocumentedExamples(t *testing.T) {
 		"POST /v1/check": new(api.Checked), "POST /v1/deploy": new(api.Outcome), "POST /v1/rollback": new(api.Outcome),
 		"POST /v1/wait": new(api.Outcome), "POST /v1/drain": new(api.Outcome),
 		"POST /v1/reserve": new(api.Reserved), "POST /v1/keep": new(api.Kept),
+		"POST /v1/pause": new(api.Paused), "POST /v1/resume": new(api.Resumed),
 	}
 	for i, h := range heads {
 		name := text[h[2]:h[3]] + " " + text[h[4]:h[5]]
