@@ -33,6 +33,7 @@ var statuses = map[api.Code]int{
 	api.ProbeFailed: exitProbeFailed,
 	api.RolledBack:  exitRolledBack,
 	api.Timeout:     exitTimeout,
+	api.Locked:      exitLocked,
 }
 
 // explain gives what a call returned its exit status and, where the daemon is

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -21,7 +22,8 @@ import (
 type rules struct {
 	backend *iptables.Backend
 	table   *companion.Table
-	lock    string // path
+	lock    string      // path
+	waiting atomic.Bool // for the lock
 	log     *slog.Logger
 }
 
@@ -59,6 +61,8 @@ func (r *rules) close() {
 }
 
 func (r *rules) Lock(ctx context.Context) (func(), error) {
+	r.waiting.Store(true)
+	defer r.waiting.Store(false)
 	l, err := lock.Acquire(ctx, r.lock)
 	if err != nil {
 		return nil, err
@@ -68,6 +72,19 @@ func (r *rules) Lock(ctx context.Context) (func(), error) {
 			r.log.Warn("rules lock not released", "error", err)
 		}
 	}, nil
+}
+
+func (r *rules) Holder() string {
+	path, who := r.lock, ""
+	if r.waiting.Load() {
+		who = lock.Holder(r.lock)
+	} else {
+		path, who = iptables.LockPath(), r.backend.LockHolder()
+	}
+	if who == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s holds %s", who, path)
 }
 
 // Apply writes the table first: the first connection that a redirect takes must

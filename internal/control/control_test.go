@@ -29,6 +29,8 @@ type fake struct {
 	started []string
 	start   func(unit string) error
 	order   func(service, unit string) (string, bool, error)
+	expect  func(unit string) // what a new look at it shows
+	blocked string
 }
 
 func (f *fake) View(ctx context.Context) (*controller.View, error) {
@@ -58,7 +60,19 @@ func (f *fake) Rollback(_ context.Context, service, unit string) (string, bool, 
 }
 
 func (f *fake) SeeOut(context.Context, string) (bool, error) { return false, nil }
-func (f *fake) Expect(context.Context, string, bool) error   { return nil }
+func (f *fake) Expect(_ context.Context, unit string, _ bool) error {
+	if f.expect != nil {
+		f.expect(unit)
+	}
+	return nil
+}
+
+func (f *fake) Blocked() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.blocked
+}
+
 func (f *fake) Carries(_ context.Context, u string) (bool, error) {
 	return strings.HasPrefix(u, "myapp@"), nil
 }
@@ -69,6 +83,10 @@ func (f *fake) Count(context.Context, []uint16) (map[uint16]Count, error) {
 
 func (f *fake) Connections(context.Context, []uint16) ([]Socket, error) {
 	return []Socket{{Peer: netip.MustParseAddrPort("10.0.0.1:5"), Port: 1001, State: "ESTABLISHED", Idle: -1}}, nil
+}
+
+func (f *fake) Diagnose(context.Context) (*api.Diagnosis, error) {
+	return &api.Diagnosis{Ailments: []api.Ailment{}, Checks: []api.Examination{{Check: "daemon", Result: api.Healthy}}}, nil
 }
 
 func (f *fake) Start(_ context.Context, unit string) error {
@@ -92,8 +110,12 @@ func in(version string, role controller.Role) controller.InstanceView {
 	if role == controller.RoleNone {
 		u = controller.Unit{Name: unit, Invocation: version, Active: "failed", Sub: "failed", Result: "exit-code"}
 	}
-	return controller.InstanceView{Service: "myapp", Unit: unit, Status: u, Role: role,
+	v := controller.InstanceView{Service: "myapp", Unit: unit, Status: u, Role: role,
 		Ports: []uint16{1000 + uint16(version[1]-'0')}}
+	if role == controller.RoleCurrent {
+		v.Activation = u.Invocation
+	}
+	return v
 }
 
 // of is a view of myapp with instances, the first of which is current if that

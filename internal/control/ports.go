@@ -15,6 +15,8 @@ type World interface {
 	Rollback(ctx context.Context, service, unit string) (to string, warm bool, err error)
 	SeeOut(ctx context.Context, unit string) (due bool, err error)
 	Expect(ctx context.Context, unit string, own bool) error
+	// Blocked says why rules cannot be changed now, "" if they can.
+	Blocked() string
 }
 
 // Units is systemd. Each call returns when ctx ends at the latest.

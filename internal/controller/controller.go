@@ -51,7 +51,8 @@ type Controller struct {
 	sightings map[string]uint64 // how often each unit was seen anew
 
 	inspections inspections
-	view        atomic.Pointer[View] // nil once something may have changed
+	view        atomic.Pointer[View]     // nil once something may have changed
+	blocked     atomic.Pointer[blockage] // nil if the rules are as they should be
 
 	results chan result
 	nudges  chan struct{}

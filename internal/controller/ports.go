@@ -39,6 +39,9 @@ func (p Permanent) Unwrap() error { return p.Err }
 type Router interface {
 	// Lock excludes other writers of the rules until unlock is called.
 	Lock(ctx context.Context) (unlock func(), err error)
+	// Holder names who keeps Lock or Apply waiting, in words; "" if nobody is
+	// known to. It may be called at any time.
+	Holder() string
 	// Apply and Read are nat.Backend's; the caller holds the lock.
 	Apply(ctx context.Context, want nat.Rules) (nat.Change, error)
 	Read(ctx context.Context) ([]nat.Installed, error)
