@@ -21,6 +21,7 @@ const (
 	exitLocked        = 8  // the rules cannot be changed: mostly, another program holds their lock
 	exitDrainDeadline = 9  // DrainSec= was over before the connections were
 	exitTimeout       = 10 // not within --timeout
+	exitIll           = 11 // doctor has found something
 )
 
 // statuses is the exit status of each of the daemon's errors; 1 is that of all
@@ -32,8 +33,8 @@ var statuses = map[api.Code]int{
 	api.StartFailed: exitStartFailed,
 	api.ProbeFailed: exitProbeFailed,
 	api.RolledBack:  exitRolledBack,
-	api.Timeout:     exitTimeout,
 	api.Locked:      exitLocked,
+	api.Timeout:     exitTimeout,
 }
 
 // explain gives what a call returned its exit status and, where the daemon is

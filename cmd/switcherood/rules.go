@@ -103,6 +103,15 @@ func (r *rules) Apply(ctx context.Context, want nat.Rules) (nat.Change, error) {
 
 func (r *rules) Read(ctx context.Context) ([]nat.Installed, error) { return r.backend.Read(ctx) }
 
+func (r *rules) Claimed(ctx context.Context, rd nat.Redirect) (string, error) {
+	claims, err := r.claims(ctx, rd.Targets, rd.Scope)
+	if err != nil || len(claims) == 0 {
+		return "", err
+	}
+	c := claims[0]
+	return fmt.Sprintf("%s is served by %q (process %d)", c.Endpoint, c.Owner, c.PID), nil
+}
+
 func (r *rules) Foreign(ctx context.Context, redirects []nat.Redirect) ([]nat.Finding, error) {
 	return r.backend.Foreign(ctx, redirects)
 }

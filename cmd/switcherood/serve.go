@@ -81,6 +81,7 @@ func serve(ctx context.Context, o options) error {
 		Feed:    ctl.Feed,
 		Units:   controlUnits{client, ctl},
 		Sockets: controlSockets{},
+		Doctor:  &surgery{world: ctl, client: client, rules: rules},
 		Metrics: metrics,
 		Log:     log,
 		Version: version,

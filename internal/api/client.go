@@ -107,6 +107,15 @@ func (c *Client) Health(ctx context.Context) (*Health, error) {
 	return &h, nil
 }
 
+// Doctor returns what the daemon can find wrong with this host.
+func (c *Client) Doctor(ctx context.Context) (*Diagnosis, error) {
+	var d Diagnosis
+	if err := c.call(ctx, http.MethodGet, "/doctor", nil, 2*callTimeout, &d); err != nil {
+		return nil, err
+	}
+	return &d, nil
+}
+
 // Check looks for mistakes in unit files.
 func (c *Client) Check(ctx context.Context, what Check) (*Checked, error) {
 	var found Checked

@@ -85,7 +85,7 @@ func (f *fake) Connections(context.Context, []uint16) ([]Socket, error) {
 	return []Socket{{Peer: netip.MustParseAddrPort("10.0.0.1:5"), Port: 1001, State: "ESTABLISHED", Idle: -1}}, nil
 }
 
-func (f *fake) Diagnose(context.Context) (*api.Diagnosis, error) {
+func (f *fake) Diagnose(context.Context, bool) (*api.Diagnosis, error) {
 	return &api.Diagnosis{Ailments: []api.Ailment{}, Checks: []api.Examination{{Check: "daemon", Result: api.Healthy}}}, nil
 }
 
@@ -144,7 +144,7 @@ func serve(t *testing.T) *bench {
 	t.Helper()
 	b := &bench{T: t, fake: &fake{}, feed: controller.NewFeed(time.Now()), path: filepath.Join(t.TempDir(), "s")}
 	b.shows(of(in("v1", controller.RoleCurrent)))
-	b.server = New(Options{World: b, Feed: b.feed, Units: b, Sockets: b, Metrics: NewMetrics("test", "none"),
+	b.server = New(Options{World: b, Feed: b.feed, Units: b, Sockets: b, Doctor: b, Metrics: NewMetrics("test", "none"),
 		Log: slog.New(slog.DiscardHandler), Version: "test", Backend: "none"})
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: b.path, Net: "unix"})
 	if err != nil {

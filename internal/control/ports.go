@@ -31,6 +31,14 @@ type Units interface {
 	Carries(ctx context.Context, unit string) (bool, error)
 }
 
+// Doctor looks for what goes wrong on this host.
+type Doctor interface {
+	// Diagnose takes a few seconds at most. One that was made a moment ago will
+	// do unless it is wanted anew. What it returns is shared: it must not be
+	// changed.
+	Diagnose(ctx context.Context, anew bool) (*api.Diagnosis, error)
+}
+
 // Sockets is TCP on this host.
 type Sockets interface {
 	// Connections returns the live connections to ports.

@@ -37,6 +37,7 @@ type Options struct {
 	Feed    *controller.Feed
 	Units   Units
 	Sockets Sockets
+	Doctor  Doctor
 	Metrics *Metrics
 	Log     *slog.Logger
 	// Version and Backend are told to who asks.

@@ -48,6 +48,9 @@ type Router interface {
 	// Families are those that rules can be written for and that this host
 	// has addresses of.
 	Families() nat.Family
+	// Claimed says who else, without the daemon, leads the endpoints of a
+	// redirect to himself; "" if nobody does.
+	Claimed(ctx context.Context, rd nat.Redirect) (who string, err error)
 	// Foreign returns others' rules that stand in the way of redirects.
 	Foreign(ctx context.Context, redirects []nat.Redirect) ([]nat.Finding, error)
 }

@@ -47,6 +47,9 @@ func (c *Controller) ready(ctx context.Context, a prepare) ([]nat.Target, error)
 	if err != nil {
 		return nil, err
 	}
+	if err := c.unclaimed(ctx, &a.Instance, targets); err != nil {
+		return nil, err
+	}
 	addrs, err := probeAddrs(targets, ls)
 	if err != nil {
 		return nil, err
