@@ -82,6 +82,7 @@ func serve(ctx context.Context, o options) error {
 		Units:   controlUnits{client, ctl},
 		Sockets: controlSockets{},
 		Doctor:  &surgery{world: ctl, client: client, rules: rules},
+		Journal: newPast(),
 		Metrics: metrics,
 		Log:     log,
 		Version: version,

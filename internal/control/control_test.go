@@ -89,6 +89,13 @@ func (f *fake) Diagnose(context.Context, bool) (*api.Diagnosis, error) {
 	return &api.Diagnosis{Ailments: []api.Ailment{}, Checks: []api.Examination{{Check: "daemon", Result: api.Healthy}}}, nil
 }
 
+func (f *fake) History(_ context.Context, service string, since time.Time, lines int) ([]api.Event, error) {
+	if service == "late" {
+		return nil, context.DeadlineExceeded
+	}
+	return []api.Event{{ID: uint64(lines), Service: service, Time: since}}, nil
+}
+
 func (f *fake) Start(_ context.Context, unit string) error {
 	f.mu.Lock()
 	f.started = append(f.started, unit)
@@ -144,7 +151,7 @@ func serve(t *testing.T) *bench {
 	t.Helper()
 	b := &bench{T: t, fake: &fake{}, feed: controller.NewFeed(time.Now()), path: filepath.Join(t.TempDir(), "s")}
 	b.shows(of(in("v1", controller.RoleCurrent)))
-	b.server = New(Options{World: b, Feed: b.feed, Units: b, Sockets: b, Doctor: b, Metrics: NewMetrics("test", "none"),
+	b.server = New(Options{World: b, Feed: b.feed, Units: b, Sockets: b, Doctor: b, Journal: b, Metrics: NewMetrics("test", "none"),
 		Log: slog.New(slog.DiscardHandler), Version: "test", Backend: "none"})
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: b.path, Net: "unix"})
 	if err != nil {
@@ -239,6 +246,23 @@ func TestReads(t *testing.T) {
 	}
 	if _, err := b.client.Deploy(t.Context(), api.Deploy{Unit: "myapp@v1"}); code(err) != api.Unavailable {
 		t.Error(err)
+	}
+}
+
+func TestHistory(t *testing.T) {
+	b := serve(t)
+	all, err := b.client.History(t.Context(), "myapp", 0)
+	if err != nil || len(all) != 1 || all[0].ID != usualLines || all[0].Service != "myapp" {
+		t.Errorf("%+v, %v", all, err)
+	}
+	if _, err := b.client.History(t.Context(), "late", 0); code(err) != api.Unavailable {
+		t.Error(err)
+	}
+	for query, want := range map[string]int{"?lines=1000": 200, "?lines=1001": 400, "?lines=-1": 400, "?since=yesterday": 400, "?since=2026-11-25T19:08:11Z": 200,
+		"?until=now": 400, "?service=" + strings.Repeat("a", 300): 400} {
+		if status, body := b.get("/v1/history" + query); status != want {
+			t.Errorf("%s: %d %s", query, status, body)
+		}
 	}
 }
 

@@ -39,6 +39,13 @@ type Doctor interface {
 	Diagnose(ctx context.Context, anew bool) (*api.Diagnosis, error)
 }
 
+// Journal has what happened before the daemon's start, too.
+type Journal interface {
+	// History returns the latest switches and failures since a time, which may
+	// be zero, the latest last; of all services if service is "".
+	History(ctx context.Context, service string, since time.Time, lines int) ([]api.Event, error)
+}
+
 // Sockets is TCP on this host.
 type Sockets interface {
 	// Connections returns the live connections to ports.

@@ -38,6 +38,7 @@ type Options struct {
 	Units   Units
 	Sockets Sockets
 	Doctor  Doctor
+	Journal Journal
 	Metrics *Metrics
 	Log     *slog.Logger
 	// Version and Backend are told to who asks.
