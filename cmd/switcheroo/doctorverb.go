@@ -21,10 +21,11 @@ func doctorVerb() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor [options]",
 		Short: "look for what goes wrong on this host, and say what to do",
-		Long: `Look for what goes wrong in practice, now or at the next step: locks that are not
-given back, rules and firewalls of others, private ports that can be reached from
-outside, a connection table that fills, units that are killed before they are
-done, and more. Each finding comes with what to do about it; nothing is changed.
+		Long: `Look for what goes wrong in practice, now or at the next step: locks that are
+not given back, rules and firewalls of others, private ports that can be reached
+from outside, a connection table that fills, units that are killed before they
+are done, and more. Each finding comes with what to do about it; nothing is
+changed.
 
 Without the daemon it looks at what can be seen without.
 

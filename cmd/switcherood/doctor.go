@@ -190,15 +190,21 @@ func (s *surgery) readRules(ctx context.Context, v *controller.View, want nat.Ru
 			}
 		}
 	}, "mixed-tables")
+	var targets []nat.Target
 	for i := range v.Services {
-		svc := &v.Services[i]
-		claims, err := s.rules.claims(ctx, endpointsOf(svc), nat.Scope(svc.Scope))
-		r.take(err, func(f *doctor.Facts) {
-			for _, c := range claims {
-				f.Claims = append(f.Claims, doctor.Claim{Service: svc.Name, Endpoint: c.Endpoint.String(), Owner: c.Owner, PID: c.PID})
-			}
-		}, "library-endpoint")
+		targets = append(targets, endpointsOf(&v.Services[i])...)
 	}
+	claims, err := s.rules.claims(ctx, targets, nat.Everyone)
+	r.take(err, func(f *doctor.Facts) {
+		for i := range v.Services {
+			svc := &v.Services[i]
+			for _, c := range claims {
+				if c.Overlaps(endpointsOf(svc), nat.Scope(svc.Scope)) {
+					f.Claims = append(f.Claims, doctor.Claim{Service: svc.Name, Endpoint: c.Endpoint.String(), Owner: c.Owner, PID: c.PID})
+				}
+			}
+		}
+	}, "library-endpoint")
 }
 
 // readListeners finds out which sockets instances listen on, and whether the

@@ -10,7 +10,8 @@ import (
 // has too many.
 type listener struct {
 	*net.UnixListener
-	gate *gate
+	gate   *gate
+	relief *relief
 }
 
 // tooMany is what those get that are turned away.
@@ -35,8 +36,14 @@ func (l *listener) Accept() (net.Conn, error) {
 			p.close()
 			continue
 		}
-		return &conn{UnixConn: c, peer: p, leave: l.gate.leave}, nil
+		l.relief.connected(l.gate.busy())
+		return &conn{UnixConn: c, peer: p, leave: l.leave}, nil
 	}
+}
+
+func (l *listener) leave(uid uint32) {
+	l.gate.leave(uid)
+	l.relief.connected(l.gate.busy())
 }
 
 // conn is a connection whose peer is known.

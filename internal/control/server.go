@@ -85,7 +85,9 @@ func (s *Server) Run(ctx context.Context, l *net.UnixListener) error {
 		},
 		ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
 	}
-	return run(ctx, h, &listener{UnixListener: l, gate: s.conns})
+	relief := newRelief()
+	defer relief.stop()
+	return run(ctx, h, &listener{UnixListener: l, gate: s.conns, relief: relief})
 }
 
 // run has h answer on l until ctx ends.

@@ -84,8 +84,8 @@ func give(claims []Claim) steps {
 	return st
 }
 
-// overlaps reports whether c is about connections to one of targets.
-func (c Claim) overlaps(targets []nat.Target, scope nat.Scope) bool {
+// Overlaps reports whether c is about connections to one of targets.
+func (c Claim) Overlaps(targets []nat.Target, scope nat.Scope) bool {
 	return c.Scope&scope != 0 && slices.ContainsFunc(targets, func(t nat.Target) bool {
 		a, b := t.Endpoint.Addr, c.Endpoint.Addr
 		return t.Endpoint.Port == c.Endpoint.Port && (!a.IsValid() || !b.IsValid() || a == b)
@@ -103,7 +103,7 @@ func Claims(ctx context.Context, tools []Tool, targets []nat.Target, scope nat.S
 	var all []Claim
 	for _, t := range tables {
 		for _, c := range t.claims() {
-			if c.Owner != "" && c.overlaps(targets, scope) {
+			if c.Owner != "" && c.Overlaps(targets, scope) {
 				all = append(all, c)
 			}
 		}
