@@ -21,6 +21,7 @@ const (
 	exitLocked        = 8  // the rules cannot be changed: mostly, another program holds their lock
 	exitDrainDeadline = 9  // DrainSec= was over before the connections were
 	exitTimeout       = 10 // not within --timeout
+	exitIll           = 11 // doctor has found something
 )
 
 // statuses is the exit status of each of the daemon's errors; 1 is that of all

@@ -190,7 +190,7 @@ func root(stdout, stderr io.Writer) *cobra.Command {
 		id, title string
 		verbs     []*cobra.Command
 	}{
-		{looking, "Look:", []*cobra.Command{list, statusVerb(), connectionsVerb(), historyVerb(), eventsVerb(), catVerb(), checkVerb()}},
+		{looking, "Look:", []*cobra.Command{list, statusVerb(), connectionsVerb(), historyVerb(), eventsVerb(), catVerb(), checkVerb(), doctorVerb()}},
 		{changing, "Change:", []*cobra.Command{deployVerb(), rollbackVerb(), pauseVerb(), resumeVerb(), drainVerb(), waitVerb(), execVerb(), runVerb()}},
 		{other, "Other:", []*cobra.Command{completionVerb(), versionVerb()}},
 	} {

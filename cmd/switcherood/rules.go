@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -23,7 +24,8 @@ type rules struct {
 	backend *iptables.Backend
 	table   *companion.Table
 	gate    gate
-	lock    string // path
+	lock    string      // path
+	waiting atomic.Bool // for the lock
 	log     *slog.Logger
 }
 
@@ -61,6 +63,8 @@ func (r *rules) close() {
 }
 
 func (r *rules) Lock(ctx context.Context) (func(), error) {
+	r.waiting.Store(true)
+	defer r.waiting.Store(false)
 	l, err := lock.Acquire(ctx, r.lock)
 	if err != nil {
 		return nil, err
@@ -70,6 +74,19 @@ func (r *rules) Lock(ctx context.Context) (func(), error) {
 			r.log.Warn("rules lock not released", "error", err)
 		}
 	}, nil
+}
+
+func (r *rules) Holder() string {
+	path, who := r.lock, ""
+	if r.waiting.Load() {
+		who = lock.Holder(r.lock)
+	} else {
+		path, who = iptables.LockPath(), r.backend.LockHolder()
+	}
+	if who == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s holds %s", who, path)
 }
 
 // Apply writes the table first: the first connection that a redirect takes must
@@ -94,6 +111,15 @@ func (r *rules) Apply(ctx context.Context, want nat.Rules) (nat.Change, error) {
 }
 
 func (r *rules) Read(ctx context.Context) ([]nat.Installed, error) { return r.backend.Read(ctx) }
+
+func (r *rules) Claimed(ctx context.Context, rd nat.Redirect) (string, error) {
+	claims, err := r.claims(ctx, rd.Targets, rd.Scope)
+	if err != nil || len(claims) == 0 {
+		return "", err
+	}
+	c := claims[0]
+	return fmt.Sprintf("%s is served by %q (process %d)", c.Endpoint, c.Owner, c.PID), nil
+}
 
 func (r *rules) Foreign(ctx context.Context, redirects []nat.Redirect) ([]nat.Finding, error) {
 	return r.backend.Foreign(ctx, redirects)

@@ -97,6 +97,8 @@ func serve(ctx context.Context, o options) error {
 		Units:   controlUnits{client, ctl},
 		Sockets: controlSockets{},
 		Gate:    rules.gate,
+		Doctor:  &surgery{world: ctl, client: client, rules: rules},
+		Journal: newPast(),
 		Metrics: metrics,
 		Log:     log,
 		Version: version,

@@ -91,6 +91,20 @@ func (c *Client) Switches(ctx context.Context, service string) ([]Switch, error)
 	return all, c.get(ctx, "/switches", q, &all)
 }
 
+// History returns the switches and failures of the past, the latest last: as many
+// lines as that, or 50 if it is 0; of all services if service is "".
+func (c *Client) History(ctx context.Context, service string, lines int) ([]Event, error) {
+	var all []Event
+	q := url.Values{}
+	if service != "" {
+		q.Set("service", service)
+	}
+	if lines != 0 {
+		q.Set("lines", strconv.Itoa(lines))
+	}
+	return all, c.get(ctx, "/history", q, &all)
+}
+
 // Connections returns the connections of all instances of a service, or of one
 // instance.
 func (c *Client) Connections(ctx context.Context, name string) ([]Connection, error) {
@@ -105,6 +119,15 @@ func (c *Client) Health(ctx context.Context) (*Health, error) {
 		return nil, err
 	}
 	return &h, nil
+}
+
+// Doctor returns what the daemon can find wrong with this host.
+func (c *Client) Doctor(ctx context.Context) (*Diagnosis, error) {
+	var d Diagnosis
+	if err := c.call(ctx, http.MethodGet, "/doctor", nil, 2*callTimeout, &d); err != nil {
+		return nil, err
+	}
+	return &d, nil
 }
 
 // Check looks for mistakes in unit files.

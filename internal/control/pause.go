@@ -38,7 +38,7 @@ func (s *Server) pause(c *call) (any, *api.Error) {
 		return nil, err
 	}
 	if e := s.World.Pause(c.Context(), svc.Name, time.Duration(most)); e != nil {
-		return nil, wrong(e, "pause "+svc.Name)
+		return nil, s.wrong(e, "pause "+svc.Name)
 	}
 	v, err := s.view(c.Context())
 	if err != nil {
@@ -84,12 +84,12 @@ func (s *Server) resume(c *call) (any, *api.Error) {
 		if errors.Is(e, controller.ErrNotPaused) {
 			return nil, api.Errorf(api.NotPaused, "%s is not paused", svc.Name)
 		}
-		return nil, wrong(e, "resume "+svc.Name)
+		return nil, s.wrong(e, "resume "+svc.Name)
 	}
 	for {
 		v, e := s.World.View(ctx)
 		if e != nil {
-			return nil, wrong(e, "wait for "+svc.Name)
+			return nil, s.wrong(e, "wait for "+svc.Name)
 		}
 		if now := v.Service(svc.Name); now == nil || now.Pause == nil {
 			return s.resumed(svc.Name, since, began), nil
@@ -97,7 +97,7 @@ func (s *Server) resume(c *call) (any, *api.Error) {
 		select {
 		case <-v.Stale():
 		case <-ctx.Done():
-			return nil, wrong(ctx.Err(), "wait for "+svc.Name)
+			return nil, s.wrong(ctx.Err(), "wait for "+svc.Name)
 		}
 	}
 }

@@ -25,6 +25,8 @@ var routes = []route{
 	{http.MethodGet, "/v1/instances", everyone, false, (*Server).instances},
 	{http.MethodGet, "/v1/switches", everyone, false, (*Server).switches},
 	{http.MethodGet, "/v1/connections/{name}", everyone, false, (*Server).connections},
+	{http.MethodGet, "/v1/doctor", everyone, false, (*Server).doctor},
+	{http.MethodGet, "/v1/history", everyone, false, (*Server).history},
 	{http.MethodGet, "/v1/events", everyone, true, (*Server).events},
 	{http.MethodGet, "/metrics", everyone, false, (*Server).metrics},
 	{http.MethodPost, "/v1/check", everyone, false, (*Server).check},

@@ -38,6 +38,8 @@ type Options struct {
 	Units   Units
 	Sockets Sockets
 	Gate    Gate
+	Doctor  Doctor
+	Journal Journal
 	Metrics *Metrics
 	Log     *slog.Logger
 	// Version and Backend are told to who asks.
@@ -87,7 +89,9 @@ func (s *Server) Run(ctx context.Context, l *net.UnixListener) error {
 		},
 		ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
 	}
-	return run(ctx, h, &listener{UnixListener: l, gate: s.conns, full: tooMany})
+	relief := newRelief()
+	defer relief.stop()
+	return run(ctx, h, &listener{UnixListener: l, gate: s.conns, relief: relief, full: tooMany})
 }
 
 // run has h answer on l until ctx ends.

@@ -37,6 +37,7 @@ func (c *Controller) apply(ctx context.Context, moves []move) (changed bool) {
 	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), applyTimeout)
 	defer cancel()
 	began := c.Now()
+	c.block(nil)
 	unlock, err := c.Router.Lock(limited)
 	if err != nil {
 		c.failed(err)
@@ -58,6 +59,7 @@ func (c *Controller) apply(ctx context.Context, moves []move) (changed bool) {
 		c.dirty = true // one family may hold what was asked for, and the other not
 		return len(fit) < len(moves)
 	}
+	c.blocked.Store(nil)
 	if c.retry.at == 0 {
 		c.retry.pause, c.failure = 0, ""
 	}
@@ -92,6 +94,7 @@ const failedAgain = time.Minute
 // failed makes apply try again, and says why.
 func (c *Controller) failed(err error) {
 	c.retry.failed(c.Now())
+	c.block(err)
 	if c.failure == err.Error() && c.Now() < c.failedAt+failedAgain {
 		return
 	}

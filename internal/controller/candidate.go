@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -57,7 +58,7 @@ func (p *planner) judge(u Unit, in *config.Instance, preferred string) (Activati
 		return none, false
 	}
 	if prep.Err != nil {
-		return refuse(prep.Err.Error(), false)
+		return refuse(prep.Err.Error(), errors.As(prep.Err, new(claimed)))
 	}
 	next := Activation{Unit: u.Name, ID: u.Invocation, ReadyAt: u.ReadyAt, Targets: prep.Targets, Lasting: prep.Lasting, Instance: *in}
 	if why := p.older(&next); why != "" {

@@ -60,7 +60,8 @@ type Controller struct {
 	ports     config.PortRange  // to reserve
 
 	inspections inspections
-	view        atomic.Pointer[View] // nil once something may have changed
+	view        atomic.Pointer[View]     // nil once something may have changed
+	blocked     atomic.Pointer[blockage] // nil if the rules are as they should be
 
 	results chan result
 	nudges  chan struct{}

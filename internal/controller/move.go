@@ -54,6 +54,7 @@ func (svc *Service) point(a point, now time.Duration) {
 		} else {
 			o.StandbyUntil = now + to.Instance.Standby
 		}
+		o.Due = a.Due
 		svc.retire(o)
 	}
 	svc.Current, svc.Down = &to, false

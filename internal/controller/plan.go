@@ -55,6 +55,9 @@ func (p *planner) start(t task, a action) {
 // point plans a move of the traffic.
 func (p *planner) point(a point) {
 	a.Service = p.name
+	if cur := p.svc.serving(); cur != nil {
+		a.Due = p.Drains[cur.ID]
+	}
 	p.moving, p.target = true, a.To.ID
 	p.do(a)
 }

@@ -40,12 +40,18 @@ func (p Permanent) Unwrap() error { return p.Err }
 type Router interface {
 	// Lock excludes other writers of the rules until unlock is called.
 	Lock(ctx context.Context) (unlock func(), err error)
+	// Holder names who keeps Lock or Apply waiting, in words; "" if nobody is
+	// known to. It may be called at any time.
+	Holder() string
 	// Apply and Read are nat.Backend's; the caller holds the lock.
 	Apply(ctx context.Context, want nat.Rules) (nat.Change, error)
 	Read(ctx context.Context) ([]nat.Installed, error)
 	// Families are those that rules can be written for and that this host
 	// has addresses of.
 	Families() nat.Family
+	// Claimed says who else, without the daemon, leads the endpoints of a
+	// redirect to himself; "" if nobody does.
+	Claimed(ctx context.Context, rd nat.Redirect) (who string, err error)
 	// Foreign returns others' rules that stand in the way of redirects.
 	Foreign(ctx context.Context, redirects []nat.Redirect) ([]nat.Finding, error)
 }

@@ -58,6 +58,7 @@ type Activation struct {
 type Retired struct {
 	Activation
 	StandbyUntil time.Duration `json:"standby_until"`
+	Due          bool          `json:"due,omitempty"`      // by order: not kept warm
 	Rejected     bool          `json:"rejected,omitempty"` // never to have the traffic again
 	Why          string        `json:"why,omitempty"`      // of Rejected
 	QuiescedAt   time.Duration `json:"quiesced_at,omitempty"`

@@ -393,3 +393,21 @@ func TestAnotherUsersFile(t *testing.T) {
 		t.Errorf("%v: %s", err, out)
 	}
 }
+
+func TestHolderOfALock(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	if who := lock.Holder(path); who != "" {
+		t.Errorf("of a file that is not there: %q", who)
+	}
+	l := mustAcquire(t, path)
+	if who := lock.Holder(path); !strings.HasPrefix(who, fmt.Sprintf("process %d (", os.Getpid())) {
+		t.Errorf("while we hold it: %q", who)
+	}
+	if err := l.Release(); err != nil {
+		t.Fatal(err)
+	}
+	if who := lock.Holder(path); who != "" {
+		t.Errorf("of one that is free: %q", who)
+	}
+	mustAcquire(t, path).Release() // the look has given it back
+}

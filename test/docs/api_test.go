@@ -57,8 +57,8 @@ func rows(t *testing.T, text, header string) []string {
 // TestAPIFields: the fields of every value are those of its Go type.
 func TestAPIFields(t *testing.T) {
 	for _, v := range []any{api.Service{}, api.Instance{}, api.Event{}, api.Connection{}, api.Health{}, api.Check{}, api.Checked{},
+		api.Diagnosis{}, api.Ailment{}, api.Examination{},
 		api.Deploy{}, api.Rollback{}, api.PauseRequest{}, api.Paused{}, api.Resume{}, api.Resumed{}, api.Pause{}, api.Drain{}, api.Wait{}, api.Outcome{},
-
 		api.Reserve{}, api.Reserved{}, api.PrivatePort{}, api.Keep{}, api.Kept{}} {
 		typ := reflect.TypeOf(v)
 		var want []string
