@@ -30,12 +30,12 @@ func TestMain(m *testing.M) {
 
 // packages are what was built from this tree.
 type packages struct {
-	dir      string // of all of them
-	old      string // switcheroo, in the version of debian/changelog
-	later    string // the same, built from the source package as a higher version
-	dev      string // the library
-	source   string // what the source package unpacks to
-	upstream string // the version of old
+	dir     string // of all of them
+	old     string // switcheroo, in the version of debian/changelog
+	later   string // the same, built from the source package as a higher version
+	dev     string // the library
+	source  string // what the source package unpacks to
+	version string // of old
 }
 
 // laterVersion is higher than any that debian/changelog has.
@@ -59,68 +59,87 @@ func built(t *testing.T) packages {
 	return p
 }
 
+// debsEnv names a directory to keep what is built in, and to take it from in the
+// next run: that tries everything but the build.
+const debsEnv = "SWITCHEROO_TEST_DEBS"
+
 // buildPackages builds the packages as `make deb` does, and from the source
 // package that comes out of it once more, as another version and where there is
 // no network and no module cache.
 func buildPackages() (p packages, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 8*time.Minute)
 	defer cancel()
-	if dir, err = os.MkdirTemp("", "switcheroo-deb-"); err != nil {
-		return p, err
+	work := os.Getenv(debsEnv)
+	if work == "" {
+		if dir, err = os.MkdirTemp("", "switcheroo-deb-"); err != nil {
+			return p, err
+		}
+		work = dir
 	}
-	p.dir, p.source = filepath.Join(dir, "dist"), filepath.Join(dir, "source")
-	abs, err := filepath.Abs(root)
-	if err != nil {
-		return p, err
+	p.dir, p.source = filepath.Join(work, "dist"), filepath.Join(work, "source")
+	if _, err := os.Stat(p.dir); err != nil {
+		if err := buildInto(ctx, work, p); err != nil {
+			return p, err
+		}
 	}
-	if _, err := command(ctx, abs, "make", "--no-print-directory", "deb", "DIST="+p.dir); err != nil {
-		return p, err
-	}
-	dsc, err := only(p.dir, "*.dsc")
-	if err != nil {
-		return p, err
-	}
-	if _, err := command(ctx, dir, "dpkg-source", "--extract", dsc, p.source); err != nil {
-		return p, err
-	}
-	if p.upstream, err = command(ctx, p.source, "dpkg-parsechangelog", "--show-field=Version"); err != nil {
-		return p, err
-	}
-	changelog := filepath.Join(p.source, "debian", "changelog")
-	text, err := os.ReadFile(changelog)
-	if err != nil {
-		return p, err
-	}
-	entry := fmt.Sprintf("switcheroo (%s) UNRELEASED; urgency=medium\n\n  * The same once more.\n\n -- Test <test@localhost>  Wed, 25 Nov 2026 12:00:00 +0000\n\n", laterVersion)
-	if err := os.WriteFile(changelog, append([]byte(entry), text...), 0o644); err != nil {
-		return p, err
-	}
-	// The compiler's cache is all that it is given, for the time that it saves.
-	_, err = command(ctx, p.source, "unshare", "--net", "--", "sh", "-euc", `
-		! ip route | grep .
-		export GOCACHE="$(go env GOCACHE)"
-		export HOME=/nonexistent GOMODCACHE=/nonexistent
-		exec dpkg-buildpackage --build=binary -us -uc --build-profiles=pkg.switcheroo.go`)
-	if err != nil {
-		return p, err
-	}
-	if p.old, err = only(p.dir, "switcheroo_*.deb"); err != nil {
+	if p.later, err = only(p.dir, "switcheroo_"+laterVersion+"_*.deb"); err != nil {
 		return p, err
 	}
 	if p.dev, err = only(p.dir, "golang-*-dev_*_all.deb"); err != nil {
 		return p, err
 	}
-	if p.later, err = only(dir, "switcheroo_"+laterVersion+"_*.deb"); err != nil {
+	if p.old, err = only(p.dir, "switcheroo_[!9]*.deb"); err != nil {
 		return p, err
 	}
-	p.upstream = strings.TrimSpace(p.upstream)
+	p.version, err = command(ctx, p.dir, "dpkg-deb", "--field", p.old, "Version")
+	p.version = strings.TrimSpace(p.version)
+	return p, err
+}
+
+// buildInto builds into p.dir, and unpacks to p.source.
+func buildInto(ctx context.Context, work string, p packages) error {
+	abs, err := filepath.Abs(root)
+	if err != nil {
+		return err
+	}
+	dist := filepath.Join(work, "building")
+	if _, err := command(ctx, abs, "make", "--no-print-directory", "deb", "DIST="+dist); err != nil {
+		return err
+	}
+	dsc, err := only(dist, "*.dsc")
+	if err != nil {
+		return err
+	}
+	if _, err := command(ctx, work, "dpkg-source", "--extract", dsc, p.source); err != nil {
+		return err
+	}
+	changelog := filepath.Join(p.source, "debian", "changelog")
+	text, err := os.ReadFile(changelog)
+	if err != nil {
+		return err
+	}
+	entry := fmt.Sprintf("switcheroo (%s) UNRELEASED; urgency=medium\n\n  * The same once more.\n\n -- Test <test@localhost>  Wed, 25 Nov 2026 12:00:00 +0000\n\n", laterVersion)
+	if err := os.WriteFile(changelog, append([]byte(entry), text...), 0o644); err != nil {
+		return err
+	}
+	// The compiler's cache is all that it is given, for the time that it saves.
+	_, err = command(ctx, p.source, "unshare", "--net", "--", "sh", "-euc", `
+		! ip route | grep .
+		export GOCACHE="$(go env GOCACHE)"
+		export HOME=/nonexistent GOMODCACHE=/nonexistent DPKG_DEB_COMPRESSOR_TYPE=gzip
+		exec dpkg-buildpackage --build=binary -us -uc --build-profiles=pkg.switcheroo.go`)
+	if err != nil {
+		return err
+	}
+	later, err := only(work, "switcheroo_"+laterVersion+"_*.deb")
+	if err != nil {
+		return err
+	}
 	// Beside the others, where hosts find it.
-	moved := filepath.Join(p.dir, filepath.Base(p.later))
-	if err := os.Rename(p.later, moved); err != nil {
-		return p, err
+	if err := os.Rename(later, filepath.Join(dist, filepath.Base(later))); err != nil {
+		return err
 	}
-	p.later = moved
-	return p, nil
+	return os.Rename(dist, p.dir)
 }
 
 // only returns the one file in dir that the pattern matches.

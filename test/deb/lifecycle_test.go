@@ -24,7 +24,7 @@ func TestLifeUnderLoad(t *testing.T) {
 			})
 			s.join()
 			s.step("install", there(s.old))
-			if got, want := s.do("switcheroo version"), "switcheroo "+s.upstream+", commit "; !strings.HasPrefix(got, want) {
+			if got, want := s.do("switcheroo version"), "switcheroo "+s.version+", commit "; !strings.HasPrefix(got, want) {
 				t.Errorf("switcheroo version says %q, not %q", got, want)
 			}
 			s.step("deploy", "myapp@v1")
