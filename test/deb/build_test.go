@@ -88,7 +88,7 @@ func buildPackages() (p packages, err error) {
 	if p.dev, err = only(p.dir, "golang-*-dev_*_all.deb"); err != nil {
 		return p, err
 	}
-	if p.old, err = only(p.dir, "switcheroo_[!9]*.deb"); err != nil {
+	if p.old, err = only(p.dir, "switcheroo_[^9]*.deb"); err != nil {
 		return p, err
 	}
 	p.version, err = command(ctx, p.dir, "dpkg-deb", "--field", p.old, "Version")
