@@ -75,8 +75,9 @@ func TestPurgeAtOnce(t *testing.T) {
 	s.join()
 	s.step("install", there(s.old))
 	s.step("deploy", "myapp@v1")
-	// Rules of the other kind of iptables, as left by a crash in a change.
-	s.do(`iptables-legacy -t nat -N SW-0123456789abcdef && iptables-legacy -t nat -A PREROUTING -j SW-0123456789abcdef`)
+	// The same rules in the other kind of iptables: left by a change of Backend=
+	// that nothing has mended yet.
+	s.do(`for tool in iptables ip6tables; do $tool-nft-save -t nat | $tool-legacy-restore; done; iptables-legacy-save -t nat | grep SW-`)
 	s.do("mkdir /etc/switcheroo && echo '[Switcherood]' >/etc/switcheroo/switcherood.conf")
 	s.step("purge")
 	s.refuses()
@@ -90,7 +91,7 @@ func TestPurgeBesideTheLibrary(t *testing.T) {
 	s.step("install", there(s.old))
 	ctx, cancel := context.WithCancel(s.Context())
 	defer cancel()
-	run := s.host.Cmd(ctx, "switcheroo", "run", "-l", "8080", "--", server, "-version=alone")
+	run := s.host.Cmd(ctx, "switcheroo", "run", "-l", "8080", "--port-only", "--", server, "-version=alone", "-listen=[::]:{port}", "-notify=false")
 	if err := run.Start(); err != nil {
 		t.Fatal(err)
 	}
