@@ -104,7 +104,7 @@ func TestPurgeBesideTheLibrary(t *testing.T) {
 	})
 	before := s.do("iptables-save -t nat; ls /run/switcheroo/*.lock")
 	s.do("dpkg --purge switcheroo")
-	if after := s.do("iptables-save -t nat; ls /run/switcheroo/*.lock"); lines(after, "SWL-", "lock") != lines(before, "SWL-", "service-", "port-") {
+	if after := s.do("iptables-save -t nat; ls /run/switcheroo/*.lock"); lines(after, "SWL-", "lock") != lines(before, "SWL-", "/service-", "/port-", "/public-") {
 		t.Errorf("before:\n%s\nafter:\n%s", before, after)
 	}
 	s.serves("alone")
@@ -118,12 +118,12 @@ func lines(text string, words ...string) string {
 	for line := range strings.Lines(text) {
 		for _, w := range words {
 			if strings.Contains(line, w) {
-				found = append(found, line)
+				found = append(found, strings.TrimSpace(line))
 				break
 			}
 		}
 	}
-	return strings.Join(found, "")
+	return strings.Join(found, "\n")
 }
 
 // What debian/tests has for autopkgtest, as it is called there.
