@@ -16,15 +16,9 @@ func TestLintian(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := command(t.Context(), p.dir, "lintian", "--allow-root", "--show-overrides", "--fail-on=error,warning", changes)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("lintian:\n%s", out)
-	for line := range strings.Lines(out) {
-		if strings.HasPrefix(line, "E: ") || strings.HasPrefix(line, "W: ") {
-			t.Errorf("%s", line)
-		}
+	out, err := command(t.Context(), p.dir, "lintian", "--allow-root", "--fail-on=error,warning", changes)
+	if err != nil || out != "" {
+		t.Errorf("lintian: %v\n%s", err, out)
 	}
 }
 
