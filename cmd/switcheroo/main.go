@@ -22,6 +22,9 @@ import (
 // version is set by the build: -ldflags "-X main.version=1.2.3".
 var version = "dev"
 
+// commit is what it was built from, set in the same way; "" if that is not known.
+var commit string
+
 func main() {
 	if len(os.Args) > 1 && os.Args[1] == "exec" {
 		setAside(api.MaxListeners)
