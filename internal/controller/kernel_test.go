@@ -219,6 +219,11 @@ func (d *daemon) Quiesce(ctx context.Context, ports []uint16, limit time.Duratio
 	return d.idle(ctx, "Quiesce", ports, limit, func(u *fakeUnit) time.Duration { return 20*time.Millisecond + u.queued })
 }
 
+func (d *daemon) Forget(ctx context.Context, ports []uint16) (int, error) {
+	defer d.mu.Unlock()
+	return 0, d.enter(ctx, "Forget", 0)
+}
+
 func (d *daemon) Drain(ctx context.Context, ports []uint16, limit time.Duration) (Left, error) {
 	return d.idle(ctx, "Drain", ports, limit, func(u *fakeUnit) time.Duration { return u.busy })
 }

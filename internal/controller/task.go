@@ -19,6 +19,7 @@ const (
 	stopTask
 	resetTask
 	inspectTask
+	clearTask
 )
 
 // result is what a task found out, to be taken into the world by the
