@@ -14,7 +14,7 @@ import (
 // section returns what a section with these lines asks for.
 func section(t testing.TB, lines string) *config.Instance {
 	t.Helper()
-	in, err := config.ParseInstance("app@1.service", []config.File{{Path: "app@.service", Data: []byte("[X-Switcheroo]\n" + lines + "\n")}})
+	in, err := config.ParseInstance("app@1.service", []config.File{{Path: "app@1.service.d/app.conf", Data: []byte("[X-Switcheroo]\n" + lines + "\n")}})
 	if err != nil {
 		t.Fatal(err)
 	}

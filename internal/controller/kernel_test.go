@@ -220,8 +220,15 @@ func (d *daemon) Quiesce(ctx context.Context, ports []uint16, limit time.Duratio
 }
 
 func (d *daemon) Forget(ctx context.Context, ports []uint16) (int, error) {
+	err := d.enter(ctx, "Forget", 0)
 	defer d.mu.Unlock()
-	return 0, d.enter(ctx, "Forget", 0)
+	if err != nil {
+		return 0, err
+	}
+	n := d.remembers
+	d.remembers = 0
+	d.forgot = append(d.forgot, ports)
+	return n, nil
 }
 
 func (d *daemon) Drain(ctx context.Context, ports []uint16, limit time.Duration) (Left, error) {
