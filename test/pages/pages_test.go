@@ -4,8 +4,15 @@ import "testing"
 
 func TestPages(t *testing.T) {
 	for page, s := range map[string]setting{
-		"adoption.md":        {},
-		"getting-started.md": {},
+		"adoption.md":          {},
+		"getting-started.md":   {},
+		"recipes/go.md":        {},
+		"recipes/gunicorn.md":  {},
+		"recipes/nginx.md":     {},
+		"recipes/node.md":      {},
+		"recipes/postgres.md":  {},
+		"recipes/redis.md":     {},
+		"recipes/websocket.md": {},
 	} {
 		t.Run(page, func(t *testing.T) {
 			t.Parallel()
