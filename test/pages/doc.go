@@ -19,4 +19,9 @@
 //	<!-- test: meanwhile -->   in another terminal: it runs until the page ends,
 //	                           and must not have ended before
 //	<!-- test: fails 6 -->     the last command ends with this status
+//	<!-- test: copied /x -->   the reader copies what it prints to the server, to /x
+//
+// A comment "test: another server" on a line of its own begins a part of the page
+// that is about another server than the part before: on each of them the reader
+// has done first what stands above the first such comment.
 package pages

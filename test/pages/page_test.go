@@ -18,6 +18,8 @@ type step struct {
 	elsewhere bool
 	meanwhile bool
 	status    int
+	copied    string // where on the server what it prints is put
+	part      int    // 0: of all parts
 }
 
 type kind int
@@ -45,11 +47,15 @@ var (
 func parse(name, text string) ([]step, error) {
 	var steps []step
 	var said string // the directive above
+	part := 0
 	lines := strings.Split(text, "\n")
 	for i := 0; i < len(lines); i++ {
 		at := fmt.Sprintf("%s:%d", name, i+1)
 		if m := directive.FindStringSubmatch(lines[i]); m != nil {
-			said = m[1]
+			if said = m[1]; said == "another server" {
+				said = ""
+				part++
+			}
 			continue
 		}
 		m := fence.FindStringSubmatch(lines[i])
@@ -69,7 +75,7 @@ func parse(name, text string) ([]step, error) {
 		if i == len(lines) {
 			return nil, fmt.Errorf("%s: the block does not end", at)
 		}
-		s := step{at: at, text: strings.Join(lines[begin:i], "\n") + "\n"}
+		s := step{at: at, part: part, text: strings.Join(lines[begin:i], "\n") + "\n"}
 		if err := s.read(m[1], name, begin); err != nil {
 			return nil, fmt.Errorf("%s: %w", at, err)
 		}
@@ -127,6 +133,9 @@ func (s *step) heed(said string) error {
 			s.elsewhere = true
 		case words[0] == "meanwhile" && s.kind == commands:
 			s.meanwhile = true
+		case words[0] == "copied" && s.kind == commands && len(words) > 1:
+			s.copied = words[1]
+			words = words[1:]
 		case words[0] == "fails" && s.kind != file && len(words) > 1:
 			n, err := strconv.Atoi(words[1])
 			if err != nil {

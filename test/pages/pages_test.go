@@ -4,6 +4,10 @@ import "testing"
 
 func TestPages(t *testing.T) {
 	for page, s := range map[string]setting{
+		"ci-cd.md":             {},
+		"firewall.md":          {},
+		"security.md":          {},
+		"troubleshooting.md":   {},
 		"adoption.md":          {},
 		"getting-started.md":   {},
 		"recipes/go.md":        {},

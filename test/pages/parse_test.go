@@ -14,14 +14,17 @@ func TestParse(t *testing.T) {
 		"<!-- test: fails 3 -->\n```console\n$ a\nout\n$ b\n```\n" +
 		"```\nlook\n```\n" +
 		"```sh\ntrue\nfalse\n```\n" +
-		"```python\n#!/usr/bin/python3\n# /opt/x\nprint()\n```\n"
+		"<!-- test: another server -->\n" +
+		"```python\n#!/usr/bin/python3\n# /opt/x\nprint()\n```\n" +
+		"<!-- test: another server -->\n\n<!-- test: copied /y -->\n```sh\ndate\n```\n"
 	got, err := parse("p", page)
 	want := []step{
 		{at: "p:3", kind: file, path: "/etc/a.conf", text: "# /etc/a.conf\nx=1\n"},
 		{at: "p:8", text: "sleep 9\n", elsewhere: true, meanwhile: true},
 		{at: "p:13", kind: console, text: "$ a\nout\n$ b\n", status: 3, console: []exchange{{"p:14", "a", "out\n"}, {"p:16", "b", ""}}},
 		{at: "p:21", text: "true\nfalse\n"},
-		{at: "p:25", kind: file, path: "/opt/x", text: "#!/usr/bin/python3\n# /opt/x\nprint()\n"},
+		{at: "p:26", kind: file, path: "/opt/x", text: "#!/usr/bin/python3\n# /opt/x\nprint()\n", part: 1},
+		{at: "p:34", text: "date\n", copied: "/y", part: 2},
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -57,6 +60,7 @@ func TestAlike(t *testing.T) {
 	}{
 		{"v2 is current (0.41s)", "v2 is current (12.3s)\n", true},
 		{"v2 is current (0.41s)", "v3 is current (0.41s)\n", false},
+		{"v2 is current (15s)", "v2 is current (1min 2s)\n", true},
 		{"a  b", "a b\n", true},
 		{"port 40123", "port 7", true},
 		{"6", "6\n", true},

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -62,6 +64,21 @@ func follow(t *testing.T, page string, s setting) {
 	if len(steps) == 0 {
 		t.Fatalf("%s has nothing to do", page)
 	}
+	parts := steps[len(steps)-1].part
+	if parts == 0 {
+		followSteps(t, s, steps)
+		return
+	}
+	for n := 1; n <= parts; n++ {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			t.Parallel()
+			followSteps(t, s, slices.DeleteFunc(slices.Clone(steps), func(s step) bool { return s.part != 0 && s.part != n }))
+		})
+	}
+}
+
+func followSteps(t *testing.T, s setting, steps []step) {
+	t.Helper()
 	r := &reader{T: t}
 	r.boot(s)
 	for _, s := range steps {
@@ -138,6 +155,11 @@ func (r *reader) step(s step) {
 			r.Fatalf("%s: status %d, %v\n%s\n%s", s.at, status, err, s.text, out)
 		}
 		r.Logf("%s:\n%s%s", s.at, s.text, out)
+		if s.copied != "" {
+			if err := r.server.WriteFile(s.copied, out); err != nil {
+				r.Fatalf("%s: %v", s.at, err)
+			}
+		}
 	default:
 		for i, x := range s.console {
 			out, status, err := r.run(m, x.command)

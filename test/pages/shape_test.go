@@ -7,7 +7,7 @@ import (
 
 var (
 	// figures differ from one time to the next. "v2" is none.
-	figures = regexp.MustCompile(`\b\d[\d.:]*(?:ms|us|min|s|h)?\b`)
+	figures = regexp.MustCompile(`\b\d[\d.:]*(?:ms|us|min|s|h)?\b(?: \d+s\b)?`)
 	blanks  = regexp.MustCompile(`\s+`)
 	alone   = regexp.MustCompile(`^\d+$`)
 )
