@@ -51,7 +51,8 @@ type reader struct {
 type setting struct {
 	files map[string]string
 	binds map[string]string
-	bare  bool // Switcheroo is not installed
+	done  string // commands: what is there on a host that is not made for tests
+	bare  bool   // Switcheroo is not installed
 }
 
 // follow does what a page says.
@@ -119,6 +120,11 @@ func (r *reader) boot(s setting) {
 	if !s.bare {
 		if out, err := r.server.Run(r.Context(), "sh", "-ec", "systemd-sysusers; systemctl enable --now switcherood.socket switcherood"); err != nil {
 			r.Fatalf("%v\n%s", err, out)
+		}
+	}
+	if s.done != "" {
+		if out, status, err := r.run(r.server, "set -e\n"+s.done); err != nil || status != 0 {
+			r.Fatalf("status %d, %v\n%s", status, err, out)
 		}
 	}
 }
