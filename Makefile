@@ -105,7 +105,7 @@ install: ## put what `make build` made where it is looked for (DESTDIR, prefix)
 	install -D -m 0644 packaging/systemd/switcherood.socket $(DESTDIR)$(unitdir)/switcherood.socket
 	install -D -m 0644 packaging/systemd/switcheroo.catalog $(DESTDIR)$(catalogdir)/switcheroo.catalog
 	install -D -m 0644 packaging/sysusers.d/switcheroo.conf $(DESTDIR)$(sysusersdir)/switcheroo.conf
-	install -d $(DESTDIR)$(unitdir) $(DESTDIR)$(mandir)/man1 $(DESTDIR)$(mandir)/man5 $(DESTDIR)$(mandir)/man8 $(DESTDIR)$(examplesdir)
+	install -d $(DESTDIR)$(unitdir) $(DESTDIR)$(mandir)/man1 $(DESTDIR)$(mandir)/man5 $(DESTDIR)$(mandir)/man7 $(DESTDIR)$(mandir)/man8 $(DESTDIR)$(examplesdir)
 	install -d $(DESTDIR)$(bashdir) $(DESTDIR)$(zshdir) $(DESTDIR)$(fishdir)
 	sed 's|/usr/sbin/switcherood|$(sbindir)/switcherood|' packaging/systemd/switcherood.service >$(DESTDIR)$(unitdir)/switcherood.service
 	chmod 0644 $(DESTDIR)$(unitdir)/switcherood.service
@@ -115,6 +115,7 @@ install: ## put what `make build` made where it is looked for (DESTDIR, prefix)
 	chmod 0644 $(DESTDIR)$(bashdir)/switcheroo $(DESTDIR)$(zshdir)/_switcheroo $(DESTDIR)$(fishdir)/switcheroo.fish
 	install -m 0644 docs/man/*.1 $(DESTDIR)$(mandir)/man1
 	install -m 0644 docs/man/*.5 $(DESTDIR)$(mandir)/man5
+	install -m 0644 docs/man/*.7 $(DESTDIR)$(mandir)/man7
 	install -m 0644 docs/man/*.8 $(DESTDIR)$(mandir)/man8
 	cp -R examples/. $(DESTDIR)$(examplesdir)
 	chmod -R u=rwX,go=rX $(DESTDIR)$(examplesdir)
@@ -126,6 +127,7 @@ uninstall: ## take it away again; rules stay until `switcherood --cleanup`
 	rm -f $(DESTDIR)$(bashdir)/switcheroo $(DESTDIR)$(zshdir)/_switcheroo $(DESTDIR)$(fishdir)/switcheroo.fish
 	rm -f $(addprefix $(DESTDIR)$(mandir)/man1/,$(notdir $(wildcard docs/man/*.1)))
 	rm -f $(addprefix $(DESTDIR)$(mandir)/man5/,$(notdir $(wildcard docs/man/*.5)))
+	rm -f $(addprefix $(DESTDIR)$(mandir)/man7/,$(notdir $(wildcard docs/man/*.7)))
 	rm -f $(addprefix $(DESTDIR)$(mandir)/man8/,$(notdir $(wildcard docs/man/*.8)))
 	rm -rf $(DESTDIR)$(examplesdir)
 
