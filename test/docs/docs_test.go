@@ -102,7 +102,19 @@ func TestUnitsAreValid(t *testing.T) {
 			continue
 		}
 		checked++
-		instance, err := config.ParseInstance(unitName(t, b), []config.File{{Path: b.document, Data: []byte(b.text)}})
+		files := []config.File{{Path: b.document, Data: []byte(b.text)}}
+		name := unitName(t, b)
+		if strings.Contains(strings.SplitN(b.text, "\n", 2)[0], ".service.d/") && !strings.Contains(b.text, "Listen=") {
+			// A drop-in that leaves it to the unit.
+			files = append(files, config.File{Path: b.document, Data: []byte("[X-Switcheroo]\nListen=443\n")})
+		}
+		instance, err := config.ParseInstance(name, files)
+		if strings.HasPrefix(name, "wrong@") { // shown for its mistakes
+			if err == nil {
+				t.Errorf("%s shows no mistake:\n%s", b.document, b.text)
+			}
+			continue
+		}
 		if err != nil {
 			t.Errorf("%s shows a unit with errors:\n%v\n%s", b.document, err, b.text)
 		} else if instance == nil || len(instance.Listen) == 0 {
