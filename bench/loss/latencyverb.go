@@ -19,7 +19,7 @@ import (
 func latencyVerb(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("loss latency", flag.ContinueOnError)
 	contenders := flags.String("contenders", "ours", "comma-separated `names`")
-	servers := flags.String("servers", "quick", "comma-separated `names`")
+	servers := flags.String("servers", "quick,warm", "comma-separated `names`")
 	switches := flags.Int("switches", 20, "switches of each run")
 	runs := flags.Int("runs", 3, "runs of each contender with each server")
 	if err := parse(flags, args, stderr); err != nil {

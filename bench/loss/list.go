@@ -21,7 +21,7 @@ func listVerb(_ context.Context, args []string, stdout, stderr io.Writer) error 
 		fmt.Fprintf(t, "%s\t%s\n", c.Name(), c.About())
 	}
 	fmt.Fprintln(t, "\t\nserver\twhat it is")
-	for _, k := range server.All() {
+	for _, k := range append(server.All(), server.Warm) {
 		fmt.Fprintf(t, "%s\t%s\n", k.Name, k.About)
 	}
 	return t.Flush()

@@ -44,7 +44,10 @@ func pickContenders(list string) ([]contender.Contender, error) {
 }
 
 func pickServers(list string) ([]server.Kind, error) {
-	return pick("server", list, server.All(), func(k server.Kind) string { return k.Name }, nil)
+	if list == "" {
+		return server.All(), nil
+	}
+	return pick("server", list, append(server.All(), server.Warm), func(k server.Kind) string { return k.Name }, nil)
 }
 
 // pickBoth picks what a verb's options name.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -318,7 +319,11 @@ func TestErrorEndsADump(t *testing.T) {
 
 func TestKernelsErrorsAreErrnos(t *testing.T) {
 	needKernel(t)
-	err := scanFamily(t.Context(), unix.AF_UNIX+100, 0, Set(Listen), nil, func(message) error { return nil })
+	msg, err := request{family: unix.AF_UNIX + 100, states: Set(Listen)}.message(netlink.Dump, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = dump(t.Context(), msg, nil, func(message) error { return nil })
 	var errno unix.Errno
 	if !errors.As(err, &errno) {
 		t.Errorf("got %v, want an errno inside", err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"sync/atomic"
 
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
@@ -18,29 +19,47 @@ func scan(ctx context.Context, states States, f *filter, visit func(message) err
 
 // scanWith is scan with extra attributes.
 func scanWith(ctx context.Context, extra byte, states States, f *filter, visit func(message) error) error {
-	for _, family := range []byte{unix.AF_INET, unix.AF_INET6} {
-		err := scanFamily(ctx, family, extra, states, f, visit)
+	req := request{
+		extra:  extra,
+		states: states,
+		local:  netip.AddrPortFrom(netip.Addr{}, f.single()),
+	}
+	if err := scanAll(ctx, req, f, visit); err != nil {
+		return fmt.Errorf("dump TCP sockets: %w", err)
+	}
+	return nil
+}
+
+// familywise is set once the kernel has refused a dump of both families.
+var familywise atomic.Bool
+
+func scanAll(ctx context.Context, req request, f *filter, visit func(message) error) error {
+	if !familywise.Load() {
+		msg, err := req.ofAnyFamily(netlink.Dump, f.bytecode())
+		if err == nil {
+			err = dump(ctx, msg, f, visit)
+		}
+		if !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.EOPNOTSUPP) {
+			return err
+		}
+		familywise.Store(true)
+	}
+	for _, req.family = range []byte{unix.AF_INET, unix.AF_INET6} {
+		msg, err := req.message(netlink.Dump, f.bytecode())
+		if err == nil {
+			err = dump(ctx, msg, f, visit)
+		}
 		switch {
-		case family == unix.AF_INET6 && errors.Is(err, unix.ENOENT):
+		case req.family == unix.AF_INET6 && errors.Is(err, unix.ENOENT):
 			// A kernel without IPv6.
 		case err != nil:
-			return fmt.Errorf("dump TCP sockets: %w", err)
+			return err
 		}
 	}
 	return nil
 }
 
-func scanFamily(ctx context.Context, family, extra byte, states States, f *filter, visit func(message) error) error {
-	req := request{
-		family: family,
-		extra:  extra,
-		states: states,
-		local:  netip.AddrPortFrom(netip.Addr{}, f.single()),
-	}
-	msg, err := req.message(netlink.Dump, f.bytecode())
-	if err != nil {
-		return err
-	}
+func dump(ctx context.Context, msg netlink.Message, f *filter, visit func(message) error) error {
 	return Exchange(ctx, unix.NETLINK_SOCK_DIAG, msg, func(reply netlink.Message) error {
 		m, err := parseMessage(reply.Data)
 		if err != nil {

@@ -2,6 +2,7 @@ package server
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/switcheroo/switcheroo/test/load"
@@ -38,6 +39,17 @@ var overload = func() Kind {
 var resetting = ours("resetting", "resets 2 % of its connections of its own will, and says so before", load.Config{
 	Short: 8, Rate: 150, KeepAlive: 4, Streams: 2, Echo: 2, TLS: 2, WebSocket: 2, HTTP2: 2, Pause: 20 * time.Millisecond,
 })
+
+// Warm is for latency alone: quick, but as slow to start as most servers are, so that what a
+// switch costs can be told from what the start of a program costs.
+var Warm = func() Kind {
+	k := quick
+	k.Name, k.About = "warm", "quick, but takes 300 ms from its start to READY=1"
+	k.Service = func(in Listen) string {
+		return strings.Replace(quick.Service(in), program, program+" -ready-after 300ms", 1)
+	}
+	return k
+}()
 
 const program = "/opt/bench/server"
 
