@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"maps"
 	"os"
@@ -19,7 +20,14 @@ import (
 	"github.com/switcheroo/switcheroo/test/host"
 )
 
-func TestMain(m *testing.M) { os.Exit(host.Main(m)) }
+// atOnce is how many pages are followed at once: a page waits most of the time,
+// for standby and drains.
+const atOnce = "6"
+
+func TestMain(m *testing.M) {
+	flag.Set("test.parallel", atOnce) // unless the command line says otherwise
+	os.Exit(host.Main(m))
+}
 
 // The machines of a reader.
 const (
