@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -102,7 +101,7 @@ func followSteps(t *testing.T, s setting, steps []step) {
 func (r *reader) boot(s setting) {
 	r.Helper()
 	files := map[string]string{"/etc/hosts": hosts}
-	binds := map[string]string{runtime.GOROOT(): runtime.GOROOT()}
+	binds := map[string]string{toolchain(): toolchain()}
 	if !s.bare {
 		for path, from := range map[string]string{
 			"/usr/lib/systemd/system/switcherood.service": "packaging/systemd/switcherood.service",
@@ -136,6 +135,15 @@ func (r *reader) boot(s setting) {
 		}
 	}
 }
+
+// toolchain is where Go is.
+var toolchain = sync.OnceValue(func() string {
+	out, err := exec.Command("go", "env", "GOROOT").Output()
+	if err != nil {
+		panic(fmt.Sprintf("go env GOROOT: %v", err))
+	}
+	return strings.TrimSpace(string(out))
+})
 
 // machine is where a step is done.
 func (r *reader) machine(s step) *host.Host {
@@ -205,7 +213,7 @@ func (r *reader) run(m *host.Host, text string) (out string, status int, err err
 
 // shell prepares a shell in root's home.
 func shell(ctx context.Context, m *host.Host, text string) *host.Cmd {
-	return m.Cmd(ctx, "bash", "-o", "pipefail", "-c", "PATH=$PATH:"+runtime.GOROOT()+"/bin\ncd\n"+text)
+	return m.Cmd(ctx, "bash", "-o", "pipefail", "-c", "PATH=$PATH:"+toolchain()+"/bin\ncd\n"+text)
 }
 
 // watch is what runs in another terminal.
