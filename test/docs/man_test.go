@@ -43,6 +43,28 @@ var (
 	inProse   = regexp.MustCompile(`\b(switcheroo[a-z.-]*)\((\d)\)`)
 )
 
+var verb = regexp.MustCompile("(?m)(?:`|^(?:\\$ | {4})?)switcheroo ([a-z]+)\\b")
+
+// TestVerbsThatAreNamedExist: what documents tell to type is a verb.
+func TestVerbsThatAreNamedExist(t *testing.T) {
+	verbs := map[string]bool{"help": true}
+	for _, m := range manVerb.FindAllStringSubmatch(read(t, "docs/man/switcheroo.1"), -1) {
+		verbs[m[1]] = true
+	}
+	found := 0
+	for _, document := range documents(t) {
+		for _, m := range verb.FindAllStringSubmatch(read(t, document), -1) {
+			found++
+			if !verbs[m[1]] {
+				t.Errorf("%s says %q", document, m[0])
+			}
+		}
+	}
+	if found < 50 {
+		t.Errorf("found only %d", found)
+	}
+}
+
 // TestManPagesThatAreNamedExist: in the pages themselves, and in the documents.
 func TestManPagesThatAreNamedExist(t *testing.T) {
 	check := func(file string, found [][]string) {
