@@ -6,7 +6,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -54,12 +53,9 @@ type reader struct {
 	watches []*watch
 }
 
-// setting is what a reader has before a page begins.
+// setting is what a reader has before a page begins, besides Switcheroo.
 type setting struct {
-	files map[string]string
-	binds map[string]string
-	done  string // commands: what is there on a host that is not made for tests
-	bare  bool   // Switcheroo is not installed
+	done string // commands: what is there on a host that is not made for tests
 }
 
 // follow does what a page says.
@@ -97,37 +93,31 @@ func followSteps(t *testing.T, s setting, steps []step) {
 	}
 }
 
-// boot makes the server, with Switcheroo as the package installs it.
+// boot makes the server, with Switcheroo installed and running.
 func (r *reader) boot(s setting) {
 	r.Helper()
 	files := map[string]string{"/etc/hosts": hosts}
 	binds := map[string]string{toolchain(): toolchain()}
-	if !s.bare {
-		for path, from := range map[string]string{
-			"/usr/lib/systemd/system/switcherood.service": "packaging/systemd/switcherood.service",
-			"/usr/lib/systemd/system/switcherood.socket":  "packaging/systemd/switcherood.socket",
-			"/usr/lib/sysusers.d/switcheroo.conf":         "packaging/sysusers.d/switcheroo.conf",
-		} {
-			b, err := os.ReadFile(filepath.Join("../..", from))
-			if err != nil {
-				r.Fatal(err)
-			}
-			files[path] = string(b)
+	for path, from := range map[string]string{
+		"/usr/lib/systemd/system/switcherood.service": "packaging/systemd/switcherood.service",
+		"/usr/lib/systemd/system/switcherood.socket":  "packaging/systemd/switcherood.socket",
+		"/usr/lib/sysusers.d/switcheroo.conf":         "packaging/sysusers.d/switcheroo.conf",
+	} {
+		b, err := os.ReadFile(filepath.Join("../..", from))
+		if err != nil {
+			r.Fatal(err)
 		}
-		binds["/usr/sbin/switcherood"] = host.Build(r, "github.com/switcheroo/switcheroo/cmd/switcherood")
-		binds["/usr/bin/switcheroo"] = host.Build(r, "github.com/switcheroo/switcheroo/cmd/switcheroo")
+		files[path] = string(b)
 	}
-	maps.Copy(files, s.files)
-	maps.Copy(binds, s.binds)
+	binds["/usr/sbin/switcherood"] = host.Build(r, "github.com/switcheroo/switcheroo/cmd/switcherood")
+	binds["/usr/bin/switcheroo"] = host.Build(r, "github.com/switcheroo/switcheroo/cmd/switcheroo")
 	r.server = host.Start(r, host.Options{Name: strings.Split(server, ".")[0], Files: files, Binds: binds})
 	r.network = host.StartNetwork(r)
 	if err := r.network.Join(r.Context(), r.server, "10.9.0.1/24", "fd00:9::1/64"); err != nil {
 		r.Fatal(err)
 	}
-	if !s.bare {
-		if out, err := r.server.Run(r.Context(), "sh", "-ec", "systemd-sysusers; systemctl enable --now switcherood.socket switcherood"); err != nil {
-			r.Fatalf("%v\n%s", err, out)
-		}
+	if out, err := r.server.Run(r.Context(), "sh", "-ec", "systemd-sysusers; systemctl enable --now switcherood.socket switcherood"); err != nil {
+		r.Fatalf("%v\n%s", err, out)
 	}
 	if s.done != "" {
 		if out, status, err := r.run(r.server, "set -e\n"+s.done); err != nil || status != 0 {
