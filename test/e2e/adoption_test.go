@@ -85,7 +85,7 @@ func TestAdoption(t *testing.T) {
 			}
 			s.within(time.Minute, "the plain one is stopped", s.onlyRuns("myapp@v2.service"))
 			s.is("myapp", "inactive")
-			s.begun(3000) // every source port comes back a few times
+			s.begun(1500) // every source port comes back a few times
 			s.deploy("v3")
 			s.within(time.Minute, "v2 is stopped", s.onlyRuns("myapp@v3.service"))
 			result := stop()
@@ -97,6 +97,41 @@ func TestAdoption(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Behind a firewall that names the public port, in the order that
+// docs/adoption.md tells: it has tracked all connections from the beginning, and
+// the old server's clients need its rule until that has gone.
+func TestAdoptionBehindAFirewall(t *testing.T) {
+	t.Parallel()
+	s := setPlain(t, nft, keys("DrainSec=2min"))
+	both := func(format string) {
+		t.Helper()
+		for _, tool := range []string{"iptables", "ip6tables"} {
+			s.do(tool + " -w " + format)
+		}
+	}
+	both("-A INPUT -i lo -j ACCEPT")
+	both("-A INPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT")
+	both("-A INPUT -p tcp --dport 8080 -j ACCEPT")
+	s.do("ip6tables -A INPUT -p ipv6-icmp -j ACCEPT") // or nobody finds anybody
+	both("-P INPUT DROP")
+	stop := s.load(load.Config{
+		Short: 4, Rate: 300, KeepAlive: 4, Requests: 400, Streams: 4, StreamFor: 2 * time.Second,
+		Duration: load.MaxDuration, SourcePorts: load.PortRange{First: 20000, Last: 20199},
+	}, fromItself, fromAnother)
+	s.start("switcherood")
+	s.write(map[string]string{"/etc/systemd/system/myapp.service.d/switcheroo.conf": adopted})
+	s.systemctl("daemon-reload")
+	s.log("switched", "from=none", "to=myapp.service", "8080->8080")
+	both("-I INPUT -p tcp -m conntrack --ctstate DNAT --ctorigdstport 8080 -j ACCEPT")
+	s.deploy("v2")
+	s.within(time.Minute, "the plain one is stopped", s.onlyRuns("myapp@v2.service"))
+	both("-D INPUT -p tcp --dport 8080 -j ACCEPT")
+	s.begun(1000)
+	result := stop()
+	t.Logf("adopted behind a firewall\n%s", tableOf(t, result))
+	lostNothing(t, result)
 }
 
 // begun waits until the host has taken n more connections.
