@@ -76,6 +76,7 @@ func TestInstall(t *testing.T) {
 		"opt/switcheroo/share/man/man1/switcheroo.1":                     0o644,
 		"opt/switcheroo/share/man/man5/switcheroo.unit.5":                0o644,
 		"opt/switcheroo/share/man/man5/switcherood.conf.5":               0o644,
+		"opt/switcheroo/share/man/man7/switcheroo-deployment.7":          0o644,
 		"opt/switcheroo/share/man/man8/switcherood.8":                    0o644,
 	}
 	for file, mode := range files(t, root+"/examples") {
