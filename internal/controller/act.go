@@ -20,7 +20,7 @@ func (c *Controller) act(ctx context.Context, a action) (changed bool) {
 	case dismiss:
 		c.dismiss(a)
 	case end:
-		c.end(a)
+		c.end(ctx, a)
 	case forget:
 		c.forget(a)
 	case prepare:
@@ -121,7 +121,7 @@ func (c *Controller) dismiss(a dismiss) {
 // seeOut are the kinds of tasks that see an old activation out.
 var seeOut = []taskKind{quiesceTask, promoteTask, drainTask}
 
-func (c *Controller) end(a end) {
+func (c *Controller) end(ctx context.Context, a end) {
 	o := c.oldOf(a.ID)
 	if o == nil {
 		return
@@ -131,6 +131,7 @@ func (c *Controller) end(a end) {
 	c.cancel(drainTask, a.ID)
 	c.dirty = true // its private port is guarded no longer
 	c.unsaved = true
+	c.clear(ctx, o)
 	n := about(Ended, a.Service, &o.Activation)
 	n.Took = c.Now() - o.Since
 	if o.Stopping {

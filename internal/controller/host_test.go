@@ -43,7 +43,10 @@ type host struct {
 	events func(Event) []Event     // what becomes of an event on its way
 	faulty bool                    // no wonder if rules are not what they should be
 	stops  []string                // units for which StopUnit was called
-	log    bytes.Buffer
+
+	remembers int        // what conntrack remembers of public ports
+	forgot    [][]uint16 // the ports that Forget was called for
+	log       bytes.Buffer
 }
 
 // daemon is one process: when it is dead, its calls have no effect.

@@ -237,6 +237,18 @@ func (d *daemon) Quiesce(ctx context.Context, ports []uint16, limit time.Duratio
 	return d.idle(ctx, "Quiesce", ports, limit, func(u *fakeUnit) time.Duration { return 20*time.Millisecond + u.queued })
 }
 
+func (d *daemon) Forget(ctx context.Context, ports []uint16) (int, error) {
+	err := d.enter(ctx, "Forget", 0)
+	defer d.mu.Unlock()
+	if err != nil {
+		return 0, err
+	}
+	n := d.remembers
+	d.remembers = 0
+	d.forgot = append(d.forgot, ports)
+	return n, nil
+}
+
 func (d *daemon) Drain(ctx context.Context, ports []uint16, limit time.Duration) (Left, error) {
 	return d.idle(ctx, "Drain", ports, limit, func(u *fakeUnit) time.Duration { return u.busy })
 }

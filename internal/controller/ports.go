@@ -83,6 +83,10 @@ type Sockets interface {
 	// Drain waits until no connection to ports is left, at most limit
 	// (config.Infinity: without limit).
 	Drain(ctx context.Context, ports []uint16, limit time.Duration) (Left, error)
+	// Forget makes the kernel forget the connections that ports had without a
+	// redirect, and returns how many it remembered: the next one from the
+	// same source port is a new one. No connection may be left there.
+	Forget(ctx context.Context, ports []uint16) (int, error)
 }
 
 // Prober asks an instance whether it serves.

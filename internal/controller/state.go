@@ -92,6 +92,19 @@ func (a *Activation) ports() []uint16 {
 	return slices.Compact(ports)
 }
 
+// public returns those of a's private ports that are its public ones: of a
+// server from before there were redirects.
+func (a *Activation) public() []uint16 {
+	var ports []uint16
+	for _, t := range a.Targets {
+		if t.Port == t.Endpoint.Port {
+			ports = append(ports, t.Port)
+		}
+	}
+	slices.Sort(ports)
+	return slices.Compact(ports)
+}
+
 // redirect returns the rules that give a the traffic.
 func (a *Activation) redirect() nat.Redirect {
 	return nat.Redirect{

@@ -21,6 +21,7 @@ const (
 	inspectTask
 	unreserveTask // of a unit, whose name is the ID
 	releaseTask   // its ID is the service's name
+	clearTask
 )
 
 // result is what a task found out, to be taken into the world by the
