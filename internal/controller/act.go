@@ -48,6 +48,8 @@ func (c *Controller) act(ctx context.Context, a action) (changed bool) {
 	case stop:
 		c.start(ctx, task{stopTask, a.Old.ID}, func(ctx context.Context) result { return c.stop(ctx, a) })
 		return false
+	case disuse:
+		c.giveUp(a.Unit)
 	case unreserve:
 		r := *c.world.State.Reserved[a.Unit].clone()
 		c.start(ctx, task{unreserveTask, a.Unit}, func(ctx context.Context) result { return c.unreserve(ctx, a, r) })

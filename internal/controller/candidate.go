@@ -56,7 +56,7 @@ func (p *planner) judge(u Unit, in *config.Instance, preferred string) (Activati
 	}
 	prep, done := p.Prepared[u.Invocation]
 	if !done || !same(in, &prep.Asked) || refused && prep.At <= r.At {
-		p.start(task{prepareTask, u.Invocation}, prepare{Unit: u, Instance: *in, Reserved: p.given(u.Name),
+		p.start(task{prepareTask, u.Invocation}, prepare{Unit: u, Instance: *in, Reserved: p.given(u),
 			Boot: p.svc.ByBoot || preferred != ""})
 		return none, false
 	}
@@ -84,9 +84,10 @@ func (p *planner) judge(u Unit, in *config.Instance, preferred string) (Activati
 	return next, true
 }
 
-// given returns the ports that unit was given, by endpoint name.
-func (p *planner) given(unit string) map[string]uint16 {
-	if r := p.State.Reserved[unit]; r != nil {
+// given returns the ports that the activation of u was given, by endpoint name.
+// One that has not asked has none, whatever those before it have.
+func (p *planner) given(u Unit) map[string]uint16 {
+	if r := p.State.Reserved[u.Name]; r != nil && r.For == u.Invocation {
 		return maps.Clone(r.Ports)
 	}
 	return nil

@@ -189,7 +189,7 @@ func (p *planner) reconfigure(cur *Activation) {
 	prep, done := p.Prepared[cur.ID]
 	switch {
 	case !done || !same(in, &prep.Asked) || refused && prep.At <= r.At:
-		p.start(task{prepareTask, cur.ID}, prepare{Unit: p.Units[cur.Unit], Instance: *in, Reserved: p.given(cur.Unit)})
+		p.start(task{prepareTask, cur.ID}, prepare{Unit: p.Units[cur.Unit], Instance: *in, Reserved: p.given(p.Units[cur.Unit])})
 	case prep.Err != nil:
 		p.do(refuse{Service: p.name, Unit: cur.Unit, ID: cur.ID, Asked: *in, Reason: prep.Err.Error()})
 	case sameRouting(in, &cur.Instance) && slices.Equal(prep.Targets, cur.Targets):

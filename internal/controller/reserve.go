@@ -94,7 +94,7 @@ func (c *Controller) reserve(unit string, u Unit, taken []uint16) (r *Reserved, 
 		now.Ports[name] = port
 		r.Ports = append(r.Ports, ReservedPort{Name: name, Port: port, Listen: of[name]})
 	}
-	if before == nil || !maps.Equal(before.Ports, now.Ports) {
+	if before == nil || before.For != now.For || !maps.Equal(before.Ports, now.Ports) {
 		c.dropOthers(unit, before, now)
 		// Whoever looks for its listeners does not know yet which they are.
 		c.cancel(prepareTask, u.Invocation)

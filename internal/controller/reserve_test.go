@@ -226,6 +226,38 @@ func TestKeptAndStateLost(t *testing.T) {
 	})
 }
 
+// A unit that is restarted without exec, because its file was changed, is found
+// by what it listens on; what was kept is closed when it has the traffic.
+func TestKeptAndNotAskedFor(t *testing.T) {
+	bubble(t, func(h *host) {
+		h.run()
+		h.start(v1, app{exec: true})
+		h.serves("myapp", v1)
+		h.put(v1, app{readyAfter: time.Second})
+		h.systemctl("restart", v1)
+		h.until("led to another port", time.Minute, func() bool {
+			return h.serving("myapp") == v1 && h.service("myapp").Current.ports()[0] != 61000
+		})
+		h.until("closed", time.Minute, func() (closed bool) {
+			h.do(func() { closed = len(h.kept) == 0 })
+			return closed
+		})
+		if h.saved().Reserved[v1] != nil {
+			t.Error("its port is still reserved")
+		}
+		if h.logged("not switched to") > 0 {
+			t.Error("it was refused")
+		}
+		// And back.
+		h.put(v1, app{exec: true, kind: "simple"})
+		h.systemctl("restart", v1)
+		h.until("led to its port", time.Minute, func() bool {
+			r := h.saved().Reserved[v1]
+			return h.serving("myapp") == v1 && r != nil && h.service("myapp").Current.ports()[0] == r.Ports[""]
+		})
+	})
+}
+
 // One that cannot come back is given up, although its listener is kept.
 func TestKeptAndRefused(t *testing.T) {
 	bubble(t, func(h *host) {

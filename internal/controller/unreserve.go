@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -14,9 +15,13 @@ const (
 	unreserveFor = 30 * time.Second
 )
 
-// unreserve gives up the ports of a unit that has ended, and closes the copies of
-// its listeners.
-type unreserve struct{ Unit string }
+type (
+	// unreserve gives up the ports of a unit that has ended, and closes the
+	// copies of its listeners.
+	unreserve struct{ Unit string }
+	// disuse does so for one that serves on other ports.
+	disuse struct{ Unit string }
+)
 
 // unreserves plans the end of reservations.
 func (w *world) unreserves() (actions []action) {
@@ -24,6 +29,8 @@ func (w *world) unreserves() (actions []action) {
 		r, u := w.State.Reserved[unit], w.Units[unit]
 		switch {
 		case w.Running[task{unreserveTask, unit}]:
+		case w.disused(unit, r, u):
+			actions = append(actions, disuse{Unit: unit})
 		case !u.gone() || w.State.activation(unit) != nil:
 		case r.For == "" && w.Now < r.At+askFor:
 			actions = append(actions, wake{At: r.At + askFor})
@@ -32,6 +39,23 @@ func (w *world) unreserves() (actions []action) {
 		}
 	}
 	return actions
+}
+
+// disused reports whether an activation of unit that has not asked for ports has
+// the traffic, and serves on others: its file has been changed. Before that it
+// may be about to ask.
+func (w *world) disused(unit string, r *Reservation, u Unit) bool {
+	a := w.State.activation(unit)
+	if a == nil || r.For == u.Invocation || a.ID != u.Invocation {
+		return false
+	}
+	ports := a.ports()
+	for _, p := range r.Ports {
+		if slices.Contains(ports, p) {
+			return false
+		}
+	}
+	return true
 }
 
 // gone reports whether the unit has ended, and nothing is under way that would
@@ -65,7 +89,11 @@ func (c *Controller) unreserve(ctx context.Context, a unreserve, r Reservation) 
 		case waiting > 0:
 			c.Log.Warn("closing a listener whose unit has ended, with connections in its queue", "unit", a.Unit, "connections", waiting)
 		}
-		return func(context.Context) { c.unreserved(a.Unit) }
+		return func(context.Context) {
+			if c.world.State.activation(a.Unit) == nil {
+				c.giveUp(a.Unit)
+			}
+		}
 	}
 }
 
@@ -91,10 +119,10 @@ func (c *Controller) releasable(ctx context.Context, unit string, r Reservation)
 	return waiting, true, nil
 }
 
-// unreserved closes the copies of unit's listeners and gives up its ports.
-func (c *Controller) unreserved(unit string) {
+// giveUp closes the copies of unit's listeners and gives up its ports.
+func (c *Controller) giveUp(unit string) {
 	r := c.world.State.Reserved[unit]
-	if r == nil || c.world.State.activation(unit) != nil {
+	if r == nil {
 		return
 	}
 	for name, port := range r.Ports {

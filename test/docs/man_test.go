@@ -2,7 +2,6 @@ package docs
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -21,21 +20,6 @@ func pages(t *testing.T) []string {
 		all = append(all, strings.TrimPrefix(file, root+"/"))
 	}
 	return all
-}
-
-// TestManPagesAreWellFormed: man has nothing to say against them.
-func TestManPagesAreWellFormed(t *testing.T) {
-	for _, page := range pages(t) {
-		cmd := exec.CommandContext(t.Context(), "man", "--warnings", "--local-file", "--encoding=UTF-8", "-Tutf8", "-Z", page)
-		cmd.Dir = root
-		cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8", "MANROFFSEQ=", "MANWIDTH=80")
-		var warnings strings.Builder
-		cmd.Stderr = &warnings
-		out, err := cmd.Output()
-		if err != nil || warnings.Len() > 0 || len(out) < 1000 {
-			t.Errorf("%s: %v, %d bytes\n%s", page, err, len(out), warnings.String())
-		}
-	}
 }
 
 var (
