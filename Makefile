@@ -11,8 +11,12 @@ export HOME := $(or $(HOME),$(shell getent passwd "$$(id -u)" | cut -d: -f6))
 # refuses to name the commit: say it here, or not at all.
 export GOFLAGS := $(strip $(GOFLAGS) -buildvcs=false)
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+COMMIT  ?= $(shell cat COMMIT 2>/dev/null || git rev-parse HEAD 2>/dev/null)
 
 TOOL := go tool -modfile=tools/go.mod
+
+# Where `make deb` and `make dist` put what they build.
+DIST ?= dist
 
 prefix      ?= /usr/local
 bindir      ?= $(prefix)/bin
@@ -21,6 +25,7 @@ mandir      ?= $(prefix)/share/man
 unitdir     ?= $(prefix)/lib/systemd/system
 catalogdir  ?= $(prefix)/lib/systemd/catalog
 sysusersdir ?= $(prefix)/lib/sysusers.d
+tmpfilesdir ?= $(prefix)/lib/tmpfiles.d
 examplesdir ?= $(prefix)/share/doc/switcheroo/examples
 bashdir     ?= $(prefix)/share/bash-completion/completions
 zshdir      ?= $(prefix)/share/zsh/site-functions
@@ -32,13 +37,18 @@ help: ## print this list
 
 .PHONY: build
 build: go ## compile bin/switcheroo and bin/switcherood
-	CGO_ENABLED=0 go build $(BUILDFLAGS) -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/switcheroo ./cmd/switcherood
+	CGO_ENABLED=0 go build $(BUILDFLAGS) -ldflags '-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)' -o bin/ ./cmd/switcheroo ./cmd/switcherood
 
 .PHONY: test
 test: go ## everything: lint, unit tests with -race, fuzzing, end to end on real systemd
 	test/setup
 	go build -o bin/suite ./test/suite
 	bin/suite
+
+.PHONY: test-trixie
+test-trixie: go ## end to end on the systemd of Debian 13, in a root file system that test/trixie makes
+	test/setup trixie
+	SWITCHEROO_TEST_ROOT=$$(test/trixie) go test -count 1 -timeout 20m ./test/cli ./test/deb ./test/e2e
 
 .PHONY: lint
 lint: go ## gofmt, vet, go.mod, staticcheck, and who may import whom (depguard)
@@ -105,7 +115,8 @@ install: ## put what `make build` made where it is looked for (DESTDIR, prefix)
 	install -D -m 0644 packaging/systemd/switcherood.socket $(DESTDIR)$(unitdir)/switcherood.socket
 	install -D -m 0644 packaging/systemd/switcheroo.catalog $(DESTDIR)$(catalogdir)/switcheroo.catalog
 	install -D -m 0644 packaging/sysusers.d/switcheroo.conf $(DESTDIR)$(sysusersdir)/switcheroo.conf
-	install -d $(DESTDIR)$(unitdir) $(DESTDIR)$(mandir)/man1 $(DESTDIR)$(mandir)/man5 $(DESTDIR)$(mandir)/man8 $(DESTDIR)$(examplesdir)
+	install -D -m 0644 packaging/tmpfiles.d/switcheroo.conf $(DESTDIR)$(tmpfilesdir)/switcheroo.conf
+	install -d $(DESTDIR)$(unitdir) $(DESTDIR)$(examplesdir)
 	install -d $(DESTDIR)$(bashdir) $(DESTDIR)$(zshdir) $(DESTDIR)$(fishdir)
 	sed 's|/usr/sbin/switcherood|$(sbindir)/switcherood|' packaging/systemd/switcherood.service >$(DESTDIR)$(unitdir)/switcherood.service
 	chmod 0644 $(DESTDIR)$(unitdir)/switcherood.service
@@ -113,29 +124,33 @@ install: ## put what `make build` made where it is looked for (DESTDIR, prefix)
 	bin/switcheroo completion zsh >$(DESTDIR)$(zshdir)/_switcheroo
 	bin/switcheroo completion fish >$(DESTDIR)$(fishdir)/switcheroo.fish
 	chmod 0644 $(DESTDIR)$(bashdir)/switcheroo $(DESTDIR)$(zshdir)/_switcheroo $(DESTDIR)$(fishdir)/switcheroo.fish
-	install -m 0644 docs/man/*.1 $(DESTDIR)$(mandir)/man1
-	install -m 0644 docs/man/*.5 $(DESTDIR)$(mandir)/man5
-	install -m 0644 docs/man/*.8 $(DESTDIR)$(mandir)/man8
+	for page in docs/man/*; do install -D -m 0644 $$page $(DESTDIR)$(mandir)/man$${page##*.}/$${page##*/} || exit; done
 	cp -R examples/. $(DESTDIR)$(examplesdir)
 	chmod -R u=rwX,go=rX $(DESTDIR)$(examplesdir)
 
 .PHONY: uninstall
 uninstall: ## take it away again; rules stay until `switcherood --cleanup`
 	rm -f $(DESTDIR)$(bindir)/switcheroo $(DESTDIR)$(sbindir)/switcherood $(DESTDIR)$(unitdir)/switcherood.service $(DESTDIR)$(unitdir)/switcherood.socket
-	rm -f $(DESTDIR)$(catalogdir)/switcheroo.catalog $(DESTDIR)$(sysusersdir)/switcheroo.conf
+	rm -f $(DESTDIR)$(catalogdir)/switcheroo.catalog $(DESTDIR)$(sysusersdir)/switcheroo.conf $(DESTDIR)$(tmpfilesdir)/switcheroo.conf
 	rm -f $(DESTDIR)$(bashdir)/switcheroo $(DESTDIR)$(zshdir)/_switcheroo $(DESTDIR)$(fishdir)/switcheroo.fish
-	rm -f $(addprefix $(DESTDIR)$(mandir)/man1/,$(notdir $(wildcard docs/man/*.1)))
-	rm -f $(addprefix $(DESTDIR)$(mandir)/man5/,$(notdir $(wildcard docs/man/*.5)))
-	rm -f $(addprefix $(DESTDIR)$(mandir)/man8/,$(notdir $(wildcard docs/man/*.8)))
+	for page in docs/man/*; do rm -f $(DESTDIR)$(mandir)/man$${page##*.}/$${page##*/}; done
 	rm -rf $(DESTDIR)$(examplesdir)
 
+.PHONY: vendor
+vendor: go ## put the modules into vendor/, for a source package; `make clean` before other work
+	GOFLAGS= go mod vendor
+
 .PHONY: deb
-deb: go ## build the Debian package beside this directory (needs dpkg-dev, debhelper)
-	dpkg-buildpackage -b -us -uc
+deb: go ## build the Debian packages, source and binary, into dist/ (needs dpkg-dev, debhelper)
+	packaging/deb $(DIST)
+
+.PHONY: dist
+dist: go ## static programs as a tarball, with checksums and an SBOM, the same bytes each time, into dist/
+	packaging/dist $(DIST)
 
 .PHONY: clean
 clean: ## remove what was built
-	rm -rf bin
+	rm -rf bin dist vendor
 
 .PHONY: go
 go:

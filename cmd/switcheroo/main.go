@@ -22,6 +22,9 @@ import (
 // version is set by the build: -ldflags "-X main.version=1.2.3".
 var version = "dev"
 
+// commit is what it was built from, set in the same way; "" if that is not known.
+var commit string
+
 func main() {
 	if len(os.Args) > 1 && os.Args[1] == "exec" {
 		setAside(api.MaxListeners)
@@ -190,8 +193,8 @@ func root(stdout, stderr io.Writer) *cobra.Command {
 		id, title string
 		verbs     []*cobra.Command
 	}{
-		{looking, "Look:", []*cobra.Command{list, statusVerb(), connectionsVerb(), historyVerb(), eventsVerb(), catVerb(), checkVerb()}},
-		{changing, "Change:", []*cobra.Command{deployVerb(), rollbackVerb(), drainVerb(), waitVerb(), execVerb(), runVerb()}},
+		{looking, "Look:", []*cobra.Command{list, statusVerb(), connectionsVerb(), historyVerb(), eventsVerb(), catVerb(), checkVerb(), doctorVerb()}},
+		{changing, "Change:", []*cobra.Command{deployVerb(), rollbackVerb(), pauseVerb(), resumeVerb(), drainVerb(), waitVerb(), execVerb(), runVerb()}},
 		{other, "Other:", []*cobra.Command{completionVerb(), versionVerb()}},
 	} {
 		cmd.AddGroup(&cobra.Group{ID: g.id, Title: g.title})

@@ -15,8 +15,9 @@ func versionVerb() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "version [options]",
 		Short: "print the version, and the daemon's",
-		Long: `Print the version of this program and, if the daemon answers, that of the
-daemon, since when it runs, and how it is. The daemon need not run.`,
+		Long: `Print the version of this program, the commit that it was built from and, if
+the daemon answers, the daemon's version, since when it runs, and how it is. The
+daemon need not run.`,
 		Args: noArguments,
 		RunE: o.verb(versionRun),
 	}
@@ -27,11 +28,12 @@ daemon, since when it runs, and how it is. The daemon need not run.`,
 // versions is what version prints as JSON.
 type versions struct {
 	Version string      `json:"version"`
+	Commit  string      `json:"commit,omitempty"`
 	Daemon  *api.Health `json:"daemon,omitempty"`
 }
 
 func versionRun(ctx context.Context, s *session, _ []string) error {
-	v := versions{Version: version}
+	v := versions{Version: version, Commit: commit}
 	ctx, cancel := context.WithTimeout(ctx, versionTimeout)
 	defer cancel()
 	h, err := s.client.Health(ctx)
@@ -41,7 +43,11 @@ func versionRun(ctx context.Context, s *session, _ []string) error {
 	if s.json.on() {
 		return s.value(v)
 	}
-	s.lines(text("switcheroo " + v.Version))
+	own := "switcheroo " + v.Version
+	if v.Commit != "" {
+		own += ", commit " + v.Commit
+	}
+	s.lines(text(own))
 	if h := v.Daemon; h != nil {
 		s.lines(text(fmt.Sprintf("switcherood %s, %s, up %s, rules by %s", h.Version, h.Status, rough(time.Duration(h.Uptime)), h.Backend)))
 		for _, p := range h.Problems {

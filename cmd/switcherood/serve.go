@@ -78,6 +78,7 @@ func serve(ctx context.Context, o options) error {
 	ctl := controller.New(controller.Options{
 		Units:   units{client},
 		Router:  rules,
+		Gate:    rules.gate,
 		Sockets: sockets{monitor},
 		Prober:  prober{metrics},
 		Store:   controller.FileStore{Runtime: o.runtime, Persistent: o.persistent},
@@ -95,6 +96,9 @@ func serve(ctx context.Context, o options) error {
 		Feed:    ctl.Feed,
 		Units:   controlUnits{client, ctl},
 		Sockets: controlSockets{},
+		Gate:    rules.gate,
+		Doctor:  &surgery{world: ctl, client: client, rules: rules},
+		Journal: newPast(),
 		Metrics: metrics,
 		Log:     log,
 		Version: version,
@@ -109,6 +113,7 @@ func serve(ctx context.Context, o options) error {
 	g.Go(func() error { return templates.run(ctx) })
 	g.Go(func() error { return ctl.Run(ctx, toController) })
 	g.Go(func() error { return rules.watch(ctx, ctl.RulesChanged) })
+	g.Go(func() error { return rules.gate.holder.Run(ctx, ctl.RulesChanged) })
 	g.Go(func() error { return note.watchdog(ctx, ctl.Ping) })
 	g.Go(func() error { return server.Run(ctx, socket) })
 	g.Go(func() error { return server.RunCredentials(ctx, credentials) })

@@ -30,7 +30,9 @@ func (s *Server) RunCredentials(ctx context.Context, l *net.UnixListener) error 
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { l.Close() })()
 	defer l.Close()
-	accepting := &listener{UnixListener: l, gate: s.credentials}
+	relief := newRelief()
+	defer relief.stop()
+	accepting := &listener{UnixListener: l, gate: s.credentials, relief: relief}
 	for {
 		c, err := accepting.Accept()
 		switch {

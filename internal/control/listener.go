@@ -12,8 +12,9 @@ import (
 // has too many.
 type listener struct {
 	*net.UnixListener
-	gate *gate
-	full string // what those get that are turned away
+	gate   *gate
+	relief *relief
+	full   string // what those get that are turned away
 }
 
 // tooMany turns those away who speak HTTP.
@@ -38,8 +39,14 @@ func (l *listener) Accept() (net.Conn, error) {
 			p.close()
 			continue
 		}
-		return &conn{RightsConn: api.RightsConn{UnixConn: c}, peer: p, leave: l.gate.leave}, nil
+		l.relief.connected(l.gate.busy())
+		return &conn{RightsConn: api.RightsConn{UnixConn: c}, peer: p, leave: l.leave}, nil
 	}
+}
+
+func (l *listener) leave(uid uint32) {
+	l.gate.leave(uid)
+	l.relief.connected(l.gate.busy())
 }
 
 // conn is a connection whose peer is known.

@@ -40,7 +40,7 @@ func (s *Server) reserve(c *call) (any, *api.Error) {
 	}
 	r, e := s.reserved(c.Context(), name, what.Taken)
 	if e != nil {
-		return nil, wrong(e, "reserve ports for "+name)
+		return nil, s.wrong(e, "reserve ports for "+name)
 	}
 	out := api.Reserved{Service: r.Service, Unit: r.Unit, Ports: []api.PrivatePort{}}
 	var kept []*os.File
@@ -103,7 +103,7 @@ func (s *Server) keep(c *call) (any, *api.Error) {
 	}
 	for i, p := range what.Ports {
 		if err := s.World.Keep(c.Context(), name, p.Name, p.Port, files[i]); err != nil {
-			return nil, wrong(err, "keep the listener on "+printable(p.Name)+" of "+name)
+			return nil, s.wrong(err, "keep the listener on "+printable(p.Name)+" of "+name)
 		}
 	}
 	return api.Kept{Unit: name, Listeners: len(files)}, nil

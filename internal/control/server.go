@@ -37,6 +37,9 @@ type Options struct {
 	Feed    *controller.Feed
 	Units   Units
 	Sockets Sockets
+	Gate    Gate
+	Doctor  Doctor
+	Journal Journal
 	Metrics *Metrics
 	Log     *slog.Logger
 	// Version and Backend are told to who asks.
@@ -86,7 +89,9 @@ func (s *Server) Run(ctx context.Context, l *net.UnixListener) error {
 		},
 		ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
 	}
-	return run(ctx, h, &listener{UnixListener: l, gate: s.conns, full: tooMany})
+	relief := newRelief()
+	defer relief.stop()
+	return run(ctx, h, &listener{UnixListener: l, gate: s.conns, relief: relief, full: tooMany})
 }
 
 // run has h answer on l until ctx ends.

@@ -19,6 +19,7 @@ type (
 		To      Activation
 		Back    bool // to an older one, because the current one is unfit
 		ByBoot  bool // because it was current before the boot
+		Due     bool // the one that has it is not kept warm
 		Why     string
 	}
 	// withdraw takes the rule of Service away: nothing is left to serve it.
@@ -103,6 +104,8 @@ type (
 		Old        Retired
 		Invocation string
 	}
+	// release lets go what waits of a paused service.
+	release struct{ Service, Why string }
 	// reset clears the failed state of an old one that did not stop cleanly.
 	reset struct {
 		Service string

@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -50,6 +51,9 @@ func (p *planner) judge(u Unit, in *config.Instance, preferred string) (Activati
 	if p.alive && u.Restarts > 0 && u.Name != cur.Unit {
 		return refuse("systemd restarted it by itself, which is not a deploy: start it again to switch to it", false)
 	}
+	if why := p.unreachable(in); why != "" {
+		return refuse(why, false)
+	}
 	prep, done := p.Prepared[u.Invocation]
 	if !done || !same(in, &prep.Asked) || refused && prep.At <= r.At {
 		p.start(task{prepareTask, u.Invocation}, prepare{Unit: u, Instance: *in, Reserved: p.given(u),
@@ -57,7 +61,7 @@ func (p *planner) judge(u Unit, in *config.Instance, preferred string) (Activati
 		return none, false
 	}
 	if prep.Err != nil {
-		return refuse(prep.Err.Error(), false)
+		return refuse(prep.Err.Error(), errors.As(prep.Err, new(claimed)))
 	}
 	next := Activation{Unit: u.Name, ID: u.Invocation, ReadyAt: u.ReadyAt, Targets: prep.Targets, Lasting: prep.Lasting, Instance: *in}
 	if why := p.older(&next); why != "" {

@@ -11,7 +11,7 @@ import (
 	"github.com/switcheroo/switcheroo/internal/config"
 )
 
-// Options are the parts that a Controller works with. All but Ready, Tell,
+// Options are the parts that a Controller works with. All but Gate, Ready, Tell,
 // Keeper and PrivatePorts are required.
 type Options struct {
 	Units   Units
@@ -19,6 +19,7 @@ type Options struct {
 	Sockets Sockets
 	Prober  Prober
 	Store   Store
+	Gate    Gate // without it nothing can be paused
 	// Keeper is optional: without it no port is reserved.
 	Keeper Keeper
 	Log    *slog.Logger
@@ -59,7 +60,8 @@ type Controller struct {
 	ports     config.PortRange  // to reserve
 
 	inspections inspections
-	view        atomic.Pointer[View] // nil once something may have changed
+	view        atomic.Pointer[View]     // nil once something may have changed
+	blocked     atomic.Pointer[blockage] // nil if the rules are as they should be
 
 	results chan result
 	nudges  chan struct{}

@@ -28,6 +28,14 @@ var lives = map[string]struct {
 		h.start(v2, app{})
 		h.deployed(v2, v1)
 	}},
+	"adoption": {play: func(h *host) {
+		h.systemctl("enable", plain)
+		h.do(func() { h.remembers = 1 })
+		h.start(plain, app{port: 443, file: adopted, kind: "simple", busy: 3 * time.Second})
+		h.deployed(plain)
+		h.start(v2, app{})
+		h.deployed(v2, plain)
+	}},
 	"deploy while another drains": {play: func(h *host) {
 		h.systemctl("enable", v1)
 		h.start(v1, app{file: "Listen=443\nStandbySec=0", busy: 20 * time.Second})

@@ -38,8 +38,9 @@ func plan(w *world) []action {
 		p = planner{world: w, name: name, svc: svc, actions: p.actions}
 		p.current()
 		p.oldOnes()
+		p.pause()
 	}
-	return append(p.actions, w.releases()...)
+	return append(p.actions, w.unreserves()...)
 }
 
 func (p *planner) do(a action) { p.actions = append(p.actions, a) }
@@ -54,6 +55,9 @@ func (p *planner) start(t task, a action) {
 // point plans a move of the traffic.
 func (p *planner) point(a point) {
 	a.Service = p.name
+	if cur := p.svc.serving(); cur != nil {
+		a.Due = p.Drains[cur.ID]
+	}
 	p.moving, p.target = true, a.To.ID
 	p.do(a)
 }

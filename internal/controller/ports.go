@@ -40,14 +40,31 @@ func (p Permanent) Unwrap() error { return p.Err }
 type Router interface {
 	// Lock excludes other writers of the rules until unlock is called.
 	Lock(ctx context.Context) (unlock func(), err error)
+	// Holder names who keeps Lock or Apply waiting, in words; "" if nobody is
+	// known to. It may be called at any time.
+	Holder() string
 	// Apply and Read are nat.Backend's; the caller holds the lock.
 	Apply(ctx context.Context, want nat.Rules) (nat.Change, error)
 	Read(ctx context.Context) ([]nat.Installed, error)
 	// Families are those that rules can be written for and that this host
 	// has addresses of.
 	Families() nat.Family
+	// Claimed says who else, without the daemon, leads the endpoints of a
+	// redirect to himself; "" if nobody does.
+	Claimed(ctx context.Context, rd nat.Redirect) (who string, err error)
 	// Foreign returns others' rules that stand in the way of redirects.
 	Foreign(ctx context.Context, redirects []nat.Redirect) ([]nat.Finding, error)
+}
+
+// Gate is where the new connections of paused services wait, once rules with a
+// nat.Hold are in force.
+type Gate interface {
+	// Holds returns the pauses that the rules hold; the caller holds the lock.
+	Holds(ctx context.Context) ([]nat.Held, error)
+	// Release lets the connections of a service go, as fast as it accepts
+	// them, and returns once none waits. When ctx ends first, they are held
+	// again.
+	Release(ctx context.Context, service string) (LetGo, error)
 }
 
 // Left counts what had not ended when a wait was given up.
@@ -66,6 +83,10 @@ type Sockets interface {
 	// Drain waits until no connection to ports is left, at most limit
 	// (config.Infinity: without limit).
 	Drain(ctx context.Context, ports []uint16, limit time.Duration) (Left, error)
+	// Forget makes the kernel forget the connections that ports had without a
+	// redirect, and returns how many it remembered: the next one from the
+	// same source port is a new one. No connection may be left there.
+	Forget(ctx context.Context, ports []uint16) (int, error)
 }
 
 // Prober asks an instance whether it serves.

@@ -47,6 +47,9 @@ func (c *Controller) ready(ctx context.Context, a prepare) (targets []nat.Target
 	if err != nil {
 		return nil, false, err
 	}
+	if err := c.unclaimed(ctx, &a.Instance, targets); err != nil {
+		return nil, false, err
+	}
 	addrs, err := probeAddrs(targets, ls)
 	if err != nil {
 		return nil, false, err

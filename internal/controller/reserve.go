@@ -101,7 +101,7 @@ func (c *Controller) reserve(unit string, u Unit, taken []uint16) (r *Reserved, 
 		delete(c.world.Prepared, u.Invocation)
 		c.Log.Log(context.Background(), slog.LevelDebug, "ports reserved", "service", in.Service, "unit", unit, "ports", now.Ports)
 	}
-	c.cancel(releaseTask, unit)
+	c.cancel(unreserveTask, unit)
 	c.world.State.reserve(unit, now)
 	c.unsaved = true
 	c.save() // before anybody binds it: the next daemon must not give it to another

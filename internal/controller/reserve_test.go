@@ -179,7 +179,7 @@ func TestKeptQueueThatStaysFull(t *testing.T) {
 		h.serves("myapp", v1)
 		h.do(func() { h.waiting = map[uint16]int{h.lastKept(): 3} })
 		h.systemctl("stop", v1)
-		h.until("closed", releaseFor+5*time.Second, func() (closed bool) {
+		h.until("closed", unreserveFor+5*time.Second, func() (closed bool) {
 			h.do(func() { closed = len(h.kept) == 0 })
 			return closed
 		})

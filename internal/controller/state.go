@@ -34,6 +34,8 @@ type Service struct {
 	Before string `json:"before,omitempty"`
 	// Old are the earlier ones that are still there, the newest first.
 	Old []*Retired `json:"old,omitempty"`
+	// Pause: new connections wait. nil: they do not.
+	Pause *Pause `json:"-"`
 	// Refused maps InvocationIDs that did not get the traffic to why.
 	Refused map[string]Refusal `json:"refused,omitempty"`
 }
@@ -56,6 +58,7 @@ type Activation struct {
 type Retired struct {
 	Activation
 	StandbyUntil time.Duration `json:"standby_until"`
+	Due          bool          `json:"due,omitempty"`      // by order: not kept warm
 	Rejected     bool          `json:"rejected,omitempty"` // never to have the traffic again
 	Why          string        `json:"why,omitempty"`      // of Rejected
 	QuiescedAt   time.Duration `json:"quiesced_at,omitempty"`
@@ -84,6 +87,19 @@ func (a *Activation) ports() []uint16 {
 	var ports []uint16
 	for _, t := range a.Targets {
 		ports = append(ports, t.Port)
+	}
+	slices.Sort(ports)
+	return slices.Compact(ports)
+}
+
+// public returns those of a's private ports that are its public ones: of a
+// server from before there were redirects.
+func (a *Activation) public() []uint16 {
+	var ports []uint16
+	for _, t := range a.Targets {
+		if t.Port == t.Endpoint.Port {
+			ports = append(ports, t.Port)
+		}
 	}
 	slices.Sort(ports)
 	return slices.Compact(ports)
@@ -228,6 +244,11 @@ func (s *State) rules() nat.Rules {
 			}
 		}
 	}
+	for _, name := range sortedKeys(s.Services) {
+		if h := s.hold(name); h != nil {
+			rules.Holds = append(rules.Holds, *h)
+		}
+	}
 	rules.Private = sortedKeys(guarded)
 	for _, p := range rules.Private {
 		if guarded[p] && !public[p] {
@@ -258,6 +279,10 @@ func (s *State) clone() *State {
 			n.Old[i] = &old
 		}
 		n.Refused = maps.Clone(svc.Refused)
+		if svc.Pause != nil {
+			pause := *svc.Pause
+			n.Pause = &pause
+		}
 		next.Services[name] = &n
 	}
 	return next

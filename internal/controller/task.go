@@ -19,7 +19,9 @@ const (
 	stopTask
 	resetTask
 	inspectTask
-	releaseTask // of a unit, whose name is the ID
+	unreserveTask // of a unit, whose name is the ID
+	releaseTask   // its ID is the service's name
+	clearTask
 )
 
 // result is what a task found out, to be taken into the world by the

@@ -73,10 +73,10 @@ func TestInstall(t *testing.T) {
 		"opt/switcheroo/share/bash-completion/completions/switcheroo":    0o644,
 		"opt/switcheroo/share/fish/vendor_completions.d/switcheroo.fish": 0o644,
 		"opt/switcheroo/share/zsh/site-functions/_switcheroo":            0o644,
-		"opt/switcheroo/share/man/man1/switcheroo.1":                     0o644,
-		"opt/switcheroo/share/man/man5/switcheroo.unit.5":                0o644,
-		"opt/switcheroo/share/man/man5/switcherood.conf.5":               0o644,
-		"opt/switcheroo/share/man/man8/switcherood.8":                    0o644,
+		"opt/switcheroo/lib/tmpfiles.d/switcheroo.conf":                  0o644,
+	}
+	for page := range files(t, root+"/docs/man") {
+		want["opt/switcheroo/share/man/man"+strings.TrimPrefix(filepath.Ext(page), ".")+"/"+page] = 0o644
 	}
 	for file, mode := range files(t, root+"/examples") {
 		want["opt/switcheroo/share/doc/switcheroo/examples/"+file] = mode&^0o022 | 0o444
@@ -120,6 +120,15 @@ func files(t *testing.T, dir string) map[string]fs.FileMode {
 		t.Fatal(err)
 	}
 	return found
+}
+
+func read(t *testing.T, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
 
 func run(t *testing.T, name string, args ...string) string {

@@ -1,7 +1,8 @@
 // Command suite is what `make test` runs: lint, the unit tests under -race,
-// every fuzz target, the end-to-end tests and the loss bench, one stage after the other so
-// that those that measure time have the machine to themselves. A failed stage
-// does not stop the next. The last line it prints is
+// every fuzz target, the Debian packages, the end-to-end tests and the loss
+// bench, one stage after the other so that those that measure time have the
+// machine to themselves. A failed stage does not stop the next. The last line it
+// prints is
 //
 //	N passed, N failed, N skipped
 //

@@ -22,6 +22,7 @@ var stages = []stage{
 	{"unit", "every package, with the race detector", unit},
 	{"fuzz", "every fuzz target, " + fuzzTime() + " each", fuzz},
 	{"support", "packaging, documents, linters, and the tests' own tools", support},
+	{"deb", "the Debian packages: built, linted, and their whole life on hosts with clients", deb},
 	{"e2e", "real systemd, real kernel rules, real clients", e2e},
 	{"loss", "switches of every kind of server under load, with each backend", loss},
 }
@@ -71,7 +72,11 @@ func unit(ctx context.Context, r *report) error {
 }
 
 func support(ctx context.Context, r *report) error {
-	return goTest(ctx, r, func(p string) bool { return !ships(p) && !endToEnd(p) && !lossBench(p) }, "-count=1", "-timeout=5m")
+	return goTest(ctx, r, func(p string) bool { return !ships(p) && !debian(p) && !endToEnd(p) && !lossBench(p) }, "-count=1", "-timeout=5m")
+}
+
+func deb(ctx context.Context, r *report) error {
+	return goTest(ctx, r, debian, "-count=1", "-timeout=10m")
 }
 
 func e2e(ctx context.Context, r *report) error {
@@ -86,11 +91,13 @@ func ships(pkg string) bool {
 	return !strings.Contains(pkg, "/test/") && !strings.Contains(pkg, "/bench/")
 }
 
+func debian(pkg string) bool { return strings.HasSuffix(pkg, "/test/deb") }
+
 func lossBench(pkg string) bool { return strings.HasSuffix(pkg, "/bench/loss") }
 
 // endToEnd says whether a package boots hosts and puts clients on them.
 func endToEnd(pkg string) bool {
-	return slices.ContainsFunc([]string{"/test/cli", "/test/e2e", "/test/library", "/test/run"}, func(s string) bool { return strings.HasSuffix(pkg, s) })
+	return slices.ContainsFunc([]string{"/test/cli", "/test/doctor", "/test/e2e", "/test/library", "/test/pages", "/test/run"}, func(s string) bool { return strings.HasSuffix(pkg, s) })
 }
 
 // goTest tests the packages that keep accepts, and reads go test's events into
@@ -111,7 +118,7 @@ func goTest(ctx context.Context, r *report, keep func(string) bool, flags ...str
 		return fmt.Errorf("start go test: %w", err)
 	}
 	ran, failed := r.total(), r.failed
-	readErr := r.read(events, func(p string) bool { return endToEnd(p) || lossBench(p) })
+	readErr := r.read(events, func(p string) bool { return debian(p) || endToEnd(p) || lossBench(p) })
 	waitErr := cmd.Wait()
 	switch {
 	case readErr != nil:

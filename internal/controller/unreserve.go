@@ -10,32 +10,32 @@ const (
 	// askFor is how long a port stays reserved for a unit that did not run when
 	// it was asked for.
 	askFor = time.Minute
-	// releaseFor is how long those are waited for who wait in the queue of a
+	// unreserveFor is how long those are waited for who wait in the queue of a
 	// listener whose unit has ended: it may be started again.
-	releaseFor = 30 * time.Second
+	unreserveFor = 30 * time.Second
 )
 
 type (
-	// release gives up the ports of a unit that has ended, and closes the
+	// unreserve gives up the ports of a unit that has ended, and closes the
 	// copies of its listeners.
-	release struct{ Unit string }
+	unreserve struct{ Unit string }
 	// disuse does so for one that serves on other ports.
 	disuse struct{ Unit string }
 )
 
-// releases plans the end of reservations.
-func (w *world) releases() (actions []action) {
+// unreserves plans the end of reservations.
+func (w *world) unreserves() (actions []action) {
 	for _, unit := range sortedKeys(w.State.Reserved) {
 		r, u := w.State.Reserved[unit], w.Units[unit]
 		switch {
-		case w.Running[task{releaseTask, unit}]:
+		case w.Running[task{unreserveTask, unit}]:
 		case w.disused(unit, r, u):
 			actions = append(actions, disuse{Unit: unit})
 		case !u.gone() || w.State.activation(unit) != nil:
 		case r.For == "" && w.Now < r.At+askFor:
 			actions = append(actions, wake{At: r.At + askFor})
 		default:
-			actions = append(actions, release{Unit: unit})
+			actions = append(actions, unreserve{Unit: unit})
 		}
 	}
 	return actions
@@ -62,13 +62,13 @@ func (w *world) disused(unit string, r *Reservation, u Unit) bool {
 // start it again.
 func (u Unit) gone() bool { return u.ended() && !u.returning() }
 
-// release waits until nobody waits in the queues of the unit's listeners.
-func (c *Controller) release(ctx context.Context, a release, r Reservation) result {
+// unreserve waits until nobody waits in the queues of the unit's listeners.
+func (c *Controller) unreserve(ctx context.Context, a unreserve, r Reservation) result {
 	began := c.Now()
 	var pause retry
 	for {
 		waiting, gone, err := c.releasable(ctx, a.Unit, r)
-		late := c.Now()-began >= releaseFor
+		late := c.Now()-began >= unreserveFor
 		switch {
 		case err != nil && !late: // systemd is away, or sockets cannot be read
 			pause.failed(c.Now())

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// This test's own program, which is a Go program with modules in it.
+func self(t *testing.T) string {
+	t.Helper()
+	file, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+func TestRunSaysTheSameTwice(t *testing.T) {
+	var first, second bytes.Buffer
+	for _, out := range []*bytes.Buffer{&first, &second} {
+		if err := run([]string{self(t)}, "1700000000", out); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff(first.String(), second.String()); diff != "" {
+		t.Errorf("(-first +second):\n%s", diff)
+	}
+	var b bill
+	if err := json.Unmarshal(first.Bytes(), &b); err != nil {
+		t.Fatal(err)
+	}
+	if want := "2023-11-14T22:13:20Z"; b.Metadata.Timestamp != want {
+		t.Errorf("its time is %q, not %q", b.Metadata.Timestamp, want)
+	}
+	var purls []string
+	for _, c := range b.Components {
+		if c.Type == "library" {
+			purls = append(purls, c.PURL)
+		}
+	}
+	all := strings.Join(purls, " ")
+	for _, want := range []string{"pkg:golang/stdlib@1.", "pkg:golang/github.com/google/go-cmp@v"} {
+		if !strings.Contains(all, want) {
+			t.Errorf("no %s in %s", want, all)
+		}
+	}
+}
+
+func TestDescribe(t *testing.T) {
+	one := program{name: "one", sha256: "aa", module: "m", modules: []module{{stdlib, "1.25.0", ""}, {"x/b", "v1.0.0", "h1:b"}}}
+	two := program{name: "two", sha256: "bb", module: "m", modules: []module{{"x/a", "v2.0.0", "h1:a"}, {"x/b", "v1.0.0", "h1:b"}}}
+	got, err := describe([]program{two, one}, time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !regexp.MustCompile(`^urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`).MatchString(got.Serial) {
+		t.Errorf("%q is no UUID", got.Serial)
+	}
+	got.Serial = ""
+	want := bill{
+		Schema: "http://cyclonedx.org/schema/bom-1.5.schema.json", Format: "CycloneDX", Spec: "1.5", Version: 1,
+		Metadata: metadata{Component: component{Type: "application", Ref: "m", Name: "m"}},
+		Components: []component{
+			{Type: "application", Ref: "file:one", Name: "one", Hashes: []hash{{"SHA-256", "aa"}}},
+			{Type: "application", Ref: "file:two", Name: "two", Hashes: []hash{{"SHA-256", "bb"}}},
+			{Type: "library", Ref: "pkg:golang/stdlib@1.25.0", Name: stdlib, Version: "1.25.0", PURL: "pkg:golang/stdlib@1.25.0"},
+			{Type: "library", Ref: "pkg:golang/x/a@v2.0.0", Name: "x/a", Version: "v2.0.0", PURL: "pkg:golang/x/a@v2.0.0", Properties: []property{{"go:sum", "h1:a"}}},
+			{Type: "library", Ref: "pkg:golang/x/b@v1.0.0", Name: "x/b", Version: "v1.0.0", PURL: "pkg:golang/x/b@v1.0.0", Properties: []property{{"go:sum", "h1:b"}}},
+		},
+		Dependencies: []dependency{
+			{"file:one", []string{"pkg:golang/stdlib@1.25.0", "pkg:golang/x/b@v1.0.0"}},
+			{"file:two", []string{"pkg:golang/x/a@v2.0.0", "pkg:golang/x/b@v1.0.0"}},
+			{"m", []string{"file:one", "file:two"}},
+		},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestRefused(t *testing.T) {
+	tests := []struct {
+		name  string
+		files []string
+		epoch string
+		want  string
+	}{
+		{"no program", nil, "", "usage: sbom PROGRAM..."},
+		{"no such file", []string{"none"}, "", "open none: no such file or directory"},
+		{"no Go program", []string{"main.go"}, "", "main.go: unrecognized file format"},
+		{"no time", []string{self(t)}, "today", `SOURCE_DATE_EPOCH: strconv.ParseInt: parsing "today": invalid syntax`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			err := run(tt.files, tt.epoch, new(bytes.Buffer))
+			if err == nil || err.Error() != tt.want {
+				t.Errorf("got %v, want %s", err, tt.want)
+			}
+		})
+	}
+	a, b := program{name: "a", module: "m"}, program{name: "b", module: "n"}
+	if _, err := describe([]program{a, b}, time.Time{}); err == nil {
+		t.Error("programs of two modules are described as of one")
+	}
+}
