@@ -10,6 +10,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -26,7 +27,7 @@ func main() {
 
 func run(files []string, epoch string, stdout io.Writer) error {
 	if len(files) == 0 {
-		return fmt.Errorf("usage: sbom PROGRAM...")
+		return errors.New("no program is given: sbom PROGRAM")
 	}
 	var made time.Time
 	if epoch != "" {
