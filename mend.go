@@ -2,6 +2,7 @@ package switcheroo
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -98,11 +99,19 @@ func readMemory(lockPath string) string {
 	if err != nil {
 		return ""
 	}
-	return strings.TrimSpace(string(text))
+	line, _, _ := strings.Cut(string(text), "\n")
+	return strings.TrimSpace(line)
 }
 
+// writeMemory writes over the line that is there: at no moment is there none.
 func writeMemory(lockPath, id string) error {
-	return os.WriteFile(lockPath, []byte(id+"\n"), 0o600)
+	f, err := os.OpenFile(lockPath, os.O_WRONLY|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	text := id + "\n"
+	_, err = f.WriteAt([]byte(text), 0)
+	return errors.Join(err, f.Truncate(int64(len(text))), f.Close())
 }
 
 // remember is for who has just led the traffic to a generation. The caller holds

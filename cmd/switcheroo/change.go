@@ -39,7 +39,7 @@ func (c *change) make(ctx context.Context, call func() (*api.Outcome, error)) er
 	out, err := call()
 	p.end(ctx)
 	if err != nil {
-		return c.failed(ctx, err, h.Event)
+		return c.failed(ctx, err)
 	}
 	if c.service == "" {
 		c.service = out.Service
@@ -89,9 +89,9 @@ func isCurrent(out *api.Outcome) bool {
 	return out.Instance != nil && out.Instance.State == api.Current
 }
 
-// failed says why a call that was made after the event since failed: with the
-// last words of the unit, if it is the unit that has failed.
-func (c *change) failed(ctx context.Context, err error, since uint64) error {
+// failed says why a call failed: with the last words of the unit, if it is the
+// unit that has failed.
+func (c *change) failed(ctx context.Context, err error) error {
 	if ctx.Err() != nil && !c.quiet {
 		fmt.Fprintf(c.stderr, "switcheroo: the %s goes on; \"switcheroo status\" shows how far\n", c.verb)
 		return err
@@ -111,10 +111,6 @@ func (c *change) failed(ctx context.Context, err error, since uint64) error {
 			with := *known
 			return with.WithHint("it was left running: look at it with \"systemctl status %[1]s\", end it with \"systemctl stop %[1]s\"", short(unit))
 		}
-	case api.Timeout, api.Conflict, api.Unavailable:
-		if why := c.locked(ctx, since); why != "" {
-			return failure{hinted{fmt.Errorf("the rules cannot be changed: %s", why), "the daemon goes on trying"}, exitLocked}
-		}
 	case api.NoService, api.NoInstance:
 		name := c.unit
 		if known.Code == api.NoService && c.service != "" {
@@ -123,25 +119,6 @@ func (c *change) failed(ctx context.Context, err error, since uint64) error {
 		return c.suggest(ctx, err, name)
 	}
 	return err
-}
-
-// locked returns why the rules could not be changed after the event since; ""
-// if they could.
-func (c *change) locked(ctx context.Context, since uint64) (why string) {
-	// While it waits for the lock the daemon answers little else, but events
-	// are told.
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	read(ctx, c.client, &since, func(e *api.Event) bool {
-		switch e.Kind {
-		case api.RulesFailed:
-			why = e.Reason
-		case api.Switched, api.SwitchedBack:
-			why = ""
-		}
-		return true
-	})
-	return why
 }
 
 // expired says which instances had connections when their DrainSec= was over;

@@ -15,12 +15,13 @@ import (
 // Those of main.go hold here as well: 5 says that an instance could not be
 // started, 6 that it was not switched to, and 7 that it lost the traffic again.
 const (
-	exitNotActive     = 3 // it does not run, or nothing has the traffic
+	exitNotActive     = 3 // it does not run, nothing has the traffic, or it is not paused
 	exitStartFailed   = exitEndedEarly
 	exitProbeFailed   = exitNotReady
 	exitLocked        = 8  // the rules cannot be changed: mostly, another program holds their lock
 	exitDrainDeadline = 9  // DrainSec= was over before the connections were
 	exitTimeout       = 10 // not within --timeout
+	exitIll           = 11 // doctor has found something
 )
 
 // statuses is the exit status of each of the daemon's errors; 1 is that of all
@@ -33,6 +34,8 @@ var statuses = map[api.Code]int{
 	api.ProbeFailed: exitProbeFailed,
 	api.RolledBack:  exitRolledBack,
 	api.Timeout:     exitTimeout,
+	api.NotPaused:   exitNotActive,
+	api.Locked:      exitLocked,
 }
 
 // explain gives what a call returned its exit status and, where the daemon is

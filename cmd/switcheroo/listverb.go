@@ -97,6 +97,9 @@ func connections(in *api.Instance) string {
 // stand idle are not worth a word.
 func others(svc *api.Service) string {
 	var all []string
+	if svc.Pause != nil {
+		all = append(all, "paused")
+	}
 	for i := range svc.Instances {
 		in := &svc.Instances[i]
 		if in.State != api.Current && in.State != api.Inactive {

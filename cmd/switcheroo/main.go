@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/switcheroo/switcheroo"
+	"github.com/switcheroo/switcheroo/internal/api"
 )
 
 // version is set by the build: -ldflags "-X main.version=1.2.3".
@@ -25,6 +26,9 @@ var version = "dev"
 var commit string
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == "exec" {
+		setAside(api.MaxListeners)
+	}
 	switch {
 	case os.Args[0] == starter:
 		os.Exit(becomeCommand(os.Args[1:], os.Stderr))
@@ -189,8 +193,8 @@ func root(stdout, stderr io.Writer) *cobra.Command {
 		id, title string
 		verbs     []*cobra.Command
 	}{
-		{looking, "Look:", []*cobra.Command{list, statusVerb(), connectionsVerb(), historyVerb(), eventsVerb(), catVerb(), checkVerb()}},
-		{changing, "Change:", []*cobra.Command{deployVerb(), rollbackVerb(), drainVerb(), waitVerb(), runVerb()}},
+		{looking, "Look:", []*cobra.Command{list, statusVerb(), connectionsVerb(), historyVerb(), eventsVerb(), catVerb(), checkVerb(), doctorVerb()}},
+		{changing, "Change:", []*cobra.Command{deployVerb(), rollbackVerb(), pauseVerb(), resumeVerb(), drainVerb(), waitVerb(), execVerb(), runVerb()}},
 		{other, "Other:", []*cobra.Command{completionVerb(), versionVerb()}},
 	} {
 		cmd.AddGroup(&cobra.Group{ID: g.id, Title: g.title})

@@ -81,13 +81,3 @@ func TestSentences(t *testing.T) {
 		t.Error(got)
 	}
 }
-
-func FuzzEventOf(f *testing.F) {
-	f.Add([]byte(`{"__REALTIME_TIMESTAMP":"1795638775855236","SWITCHEROO_EVENT":"switched","SWITCHEROO_TOOK_USEC":"31338","MESSAGE":[1,2]}`))
-	f.Fuzz(func(t *testing.T, entry []byte) {
-		e, err := eventOf(entry)
-		if err == nil && e.Time.IsZero() {
-			t.Error("an event without time")
-		}
-	})
-}

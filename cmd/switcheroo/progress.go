@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/switcheroo/switcheroo/internal/api"
+	"github.com/switcheroo/switcheroo/internal/history"
 )
 
 // progress tells on a terminal what becomes of a unit while a call waits for
@@ -167,7 +168,7 @@ func (s *session) lastLines(ctx context.Context, unit string, since time.Time) {
 		return
 	}
 	// Its own, and what systemd says of it; the daemon's are told otherwise.
-	out, err := journalctl(ctx, "--output=short", "--no-hostname", "--lines=10",
+	out, err := history.Journalctl(ctx, "--output=short", "--no-hostname", "--lines=10",
 		fmt.Sprintf("--since=@%d.%06d", since.Unix(), since.Nanosecond()/1000), "_SYSTEMD_UNIT="+unit, "+", "_PID=1", "UNIT="+unit)
 	if err != nil || len(out) == 0 {
 		return

@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"strings"
+	"time"
 
 	"github.com/switcheroo/switcheroo/internal/api"
 )
@@ -40,7 +42,11 @@ func sentence(e *api.Event) string {
 	case api.SwitchedBack:
 		return because(took(fmt.Sprintf("new connections go back to %s, not to %s", unit, from)))
 	case api.Withdrawn:
-		return fmt.Sprintf("%s is gone (%s) and no other runs: clients are refused", unit, e.Reason)
+		clients := "clients are refused"
+		if !strings.Contains(e.Message, "refused") { // it is paused
+			clients = "clients wait"
+		}
+		return fmt.Sprintf("%s is gone (%s) and no other runs: %s", unit, e.Reason, clients)
 	case api.Released:
 		return because("no longer led to " + unit)
 	case api.Quiesced:
@@ -65,6 +71,13 @@ func sentence(e *api.Event) string {
 		return "renamed; it was " + e.From
 	case api.Repaired:
 		return "another program had changed the rules; they are back"
+	case api.ServicePaused:
+		return fmt.Sprintf("new connections wait, for %s at most", rough(time.Duration(e.Took)))
+	case api.ServiceResumed:
+		if e.Waited == 0 {
+			return because("new connections go on; none had to wait")
+		}
+		return because(fmt.Sprintf("new connections go on; %s had to wait, %s at most", count(e.Waited, "connection"), precise(e.Longest)))
 	case api.RulesFailed:
 		return because("the rules could not be changed, trying again")
 	case api.Misconfigured, api.Obstructed:
@@ -80,7 +93,7 @@ func moodOf(k api.EventKind) mood {
 	switch k {
 	case api.Switched:
 		return good
-	case api.SwitchedBack, api.DrainExpired, api.Superseded, api.Obstructed, api.Trouble, api.Repaired:
+	case api.ServicePaused, api.SwitchedBack, api.DrainExpired, api.Superseded, api.Obstructed, api.Trouble, api.Repaired:
 		return bad
 	case api.NotReady, api.InstanceRefuse, api.Withdrawn, api.RulesFailed, api.Misconfigured:
 		return broken

@@ -61,11 +61,28 @@ func (s *session) end(ctx context.Context, err error) error {
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return ended(exitSignal + int(unix.SIGINT))
 	}
-	var known *api.Error
-	if errors.As(err, &known) && s.json.on() {
+	if known := failureOf(err); known != nil && s.json.on() {
 		s.encode(s.stdout, api.Failure{Error: known})
 	}
 	return explain(err)
+}
+
+// failureOf returns an error as the daemon would have said it; nil if it would not.
+func failureOf(err error) *api.Error {
+	var known *api.Error
+	if errors.As(err, &known) {
+		return known
+	}
+	var fail failure
+	if !errors.As(err, &fail) || fail.status != exitNoService {
+		return nil
+	}
+	known = api.Errorf(api.NoService, "%s", err)
+	var h interface{ Hint() string }
+	if errors.As(err, &h) {
+		known.HintText = h.Hint()
+	}
+	return known
 }
 
 // value prints v as JSON.

@@ -95,6 +95,9 @@ func (s *session) statusLines(all []api.Service, known []api.Event, n int, now t
 			lines = append(lines, nil)
 		}
 		lines = append(lines, headline(&all[i]))
+		if paused := pauseOf(&all[i], now); paused != "" {
+			lines = append(lines, line{{"  " + paused, bad}})
+		}
 		lines = append(lines, s.instanceLines(&all[i], now)...)
 		lines = append(lines, s.eventLines(all[i].Name, known, n, now)...)
 	}
@@ -110,7 +113,7 @@ func headline(svc *api.Service) line {
 	if svc.Scope != "" && svc.Scope != "both" {
 		l = append(l, span{" from " + svc.Scope + " only", plain})
 	}
-	if svc.Current == "" {
+	if svc.Current == "" && svc.Pause == nil {
 		l = append(l, span{"; clients are refused", broken})
 	}
 	if svc.Rollback != "" {

@@ -99,7 +99,7 @@ func TestJournalEntry(t *testing.T) {
 func TestOwnSocket(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "switcheroo", "control.sock")
 	for range 2 {
-		l, err := controlSocket(path)
+		l, err := new(inherited).socket(path)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -26,5 +26,7 @@ var messageIDs = map[controller.Kind]string{
 	controller.Repaired:      "29440992dc64a4d6bd8751c5c11c2f77",
 	controller.RulesFailed:   "75da4180bbc5e58d942f176bcc3cbf7d",
 	controller.Obstructed:    "048b5c1285e1665eb685e6fbc428c563",
+	controller.Paused:        "5640edd1b265331fe30ffda42648c58e",
+	controller.Resumed:       "0b6c867ae6419c1fe69410824eb42a7f",
 	controller.Trouble:       "2e3b5e2b345b343e62bd9f3abf72ec45",
 }

@@ -19,5 +19,8 @@ func (p paths) rulesLock() string { return filepath.Join(p.runtime, "rules.lock"
 // control is the control socket.
 func (p paths) control() string { return filepath.Join(p.runtime, "control.sock") }
 
+// credentials is where systemd asks for LoadCredential=.
+func (p paths) credentials() string { return filepath.Join(p.runtime, "credential.sock") }
+
 // daemonLock is held for as long as a daemon lives.
 func (p paths) daemonLock() string { return filepath.Join(p.runtime, "switcherood.lock") }

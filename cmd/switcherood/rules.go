@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/switcheroo/switcheroo/internal/config"
+	"github.com/switcheroo/switcheroo/internal/hold"
 	"github.com/switcheroo/switcheroo/internal/lock"
 	"github.com/switcheroo/switcheroo/internal/nat"
 	"github.com/switcheroo/switcheroo/internal/nat/companion"
@@ -21,7 +23,9 @@ import (
 type rules struct {
 	backend *iptables.Backend
 	table   *companion.Table
-	lock    string // path
+	gate    gate
+	lock    string      // path
+	waiting atomic.Bool // for the lock
 	log     *slog.Logger
 }
 
@@ -37,7 +41,7 @@ func openRules(ctx context.Context, backend config.Backend, lockPath string, log
 	if err != nil {
 		return nil, err
 	}
-	return &rules{backend: b, table: t, lock: lockPath, log: log}, nil
+	return &rules{backend: b, table: t, gate: gate{t, hold.New(log)}, lock: lockPath, log: log}, nil
 }
 
 func variant(b config.Backend) iptables.Variant {
@@ -59,6 +63,8 @@ func (r *rules) close() {
 }
 
 func (r *rules) Lock(ctx context.Context) (func(), error) {
+	r.waiting.Store(true)
+	defer r.waiting.Store(false)
 	l, err := lock.Acquire(ctx, r.lock)
 	if err != nil {
 		return nil, err
@@ -70,14 +76,34 @@ func (r *rules) Lock(ctx context.Context) (func(), error) {
 	}, nil
 }
 
+func (r *rules) Holder() string {
+	path, who := r.lock, ""
+	if r.waiting.Load() {
+		who = lock.Holder(r.lock)
+	} else {
+		path, who = iptables.LockPath(), r.backend.LockHolder()
+	}
+	if who == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s holds %s", who, path)
+}
+
 // Apply writes the table first: the first connection that a redirect takes must
-// already have its timeouts.
+// already have its timeouts. Connections that waited are led by the redirects.
 func (r *rules) Apply(ctx context.Context, want nat.Rules) (nat.Change, error) {
-	beside, err := r.table.Apply(ctx, want.Private, want.Guarded)
+	holds, err := r.gate.holds(want.Holds)
+	if err != nil {
+		return nat.Change{}, err
+	}
+	beside, err := r.table.Apply(ctx, want.Private, want.Guarded, holds...)
 	if err != nil {
 		return nat.Change{}, fmt.Errorf("table %s: %w", companion.Name, err)
 	}
 	redirects, err := r.backend.Apply(ctx, want)
+	if err == nil {
+		r.gate.holder.Settle(want)
+	}
 	return nat.Change{
 		Changed:  beside.Changed || redirects.Changed,
 		Repaired: beside.Repaired || redirects.Repaired,
@@ -85,6 +111,15 @@ func (r *rules) Apply(ctx context.Context, want nat.Rules) (nat.Change, error) {
 }
 
 func (r *rules) Read(ctx context.Context) ([]nat.Installed, error) { return r.backend.Read(ctx) }
+
+func (r *rules) Claimed(ctx context.Context, rd nat.Redirect) (string, error) {
+	claims, err := r.claims(ctx, rd.Targets, rd.Scope)
+	if err != nil || len(claims) == 0 {
+		return "", err
+	}
+	c := claims[0]
+	return fmt.Sprintf("%s is served by %q (process %d)", c.Endpoint, c.Owner, c.PID), nil
+}
 
 func (r *rules) Foreign(ctx context.Context, redirects []nat.Redirect) ([]nat.Finding, error) {
 	return r.backend.Foreign(ctx, redirects)

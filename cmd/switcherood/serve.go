@@ -47,11 +47,22 @@ func serve(ctx context.Context, o options) error {
 	}
 	defer alone.Release()
 
-	socket, err := controlSocket(o.control())
+	passed, err := inherit()
+	if err != nil {
+		return err
+	}
+	socket, err := passed.socket(o.control())
 	if err != nil {
 		return fmt.Errorf("control socket: %w", err)
 	}
 	defer socket.Close()
+	credentials, err := passed.socket(o.credentials())
+	if err != nil {
+		return fmt.Errorf("credential socket: %w", err)
+	}
+	defer credentials.Close()
+	keeper := newKeeper(passed.kept, log)
+	defer keeper.close()
 	rules, err := openRules(ctx, settings.Backend, o.rulesLock(), log)
 	if err != nil {
 		return err
@@ -67,13 +78,17 @@ func serve(ctx context.Context, o options) error {
 	ctl := controller.New(controller.Options{
 		Units:   units{client},
 		Router:  rules,
+		Gate:    rules.gate,
 		Sockets: sockets{monitor},
 		Prober:  prober{metrics},
 		Store:   controller.FileStore{Runtime: o.runtime, Persistent: o.persistent},
+		Keeper:  keeper,
 		Log:     log,
 		Now:     monotonic,
 		Tell:    metrics.Tell,
-		Ready:   func() { note.ready(); log.Info("ready", "version", version, "backend", rules.name()) },
+
+		PrivatePorts: settings.PrivatePorts,
+		Ready:        func() { note.ready(); log.Info("ready", "version", version, "backend", rules.name()) },
 	})
 
 	server := control.New(control.Options{
@@ -81,6 +96,9 @@ func serve(ctx context.Context, o options) error {
 		Feed:    ctl.Feed,
 		Units:   controlUnits{client, ctl},
 		Sockets: controlSockets{},
+		Gate:    rules.gate,
+		Doctor:  &surgery{world: ctl, client: client, rules: rules},
+		Journal: newPast(),
 		Metrics: metrics,
 		Log:     log,
 		Version: version,
@@ -95,8 +113,10 @@ func serve(ctx context.Context, o options) error {
 	g.Go(func() error { return templates.run(ctx) })
 	g.Go(func() error { return ctl.Run(ctx, toController) })
 	g.Go(func() error { return rules.watch(ctx, ctl.RulesChanged) })
+	g.Go(func() error { return rules.gate.holder.Run(ctx, ctl.RulesChanged) })
 	g.Go(func() error { return note.watchdog(ctx, ctl.Ping) })
 	g.Go(func() error { return server.Run(ctx, socket) })
+	g.Go(func() error { return server.RunCredentials(ctx, credentials) })
 	if settings.MetricsListen != "" {
 		g.Go(func() error { return serveMetrics(ctx, server, settings.MetricsListen, log) })
 	}
@@ -107,6 +127,9 @@ func serve(ctx context.Context, o options) error {
 				log.Error("settings not read again", "error", err)
 			} else {
 				level.Set(next.LogLevel)
+				if err := ctl.SetPrivatePorts(ctx, next.PrivatePorts); err != nil {
+					log.Warn("PrivatePorts= not taken over", "error", err)
+				}
 				if next.Backend != settings.Backend {
 					log.Warn("another Backend= is used after a restart of switcherood", "now", settings.Backend, "then", next.Backend)
 				}
@@ -152,9 +175,6 @@ func readSettings(o options, log *slog.Logger) (config.Daemon, error) {
 		}
 	} else if err != nil {
 		return config.Daemon{}, err
-	}
-	if settings.PrivatePorts != config.DefaultPrivatePorts {
-		log.Warn("PrivatePorts= has no effect in this version: no ports are handed out yet", "value", settings.PrivatePorts)
 	}
 	if o.metrics != "" {
 		if settings.MetricsListen, err = config.ParseMetricsListen(o.metrics); err != nil {

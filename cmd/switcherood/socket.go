@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/coreos/go-systemd/v22/activation"
 )
@@ -14,14 +15,57 @@ import (
 // controlName is FileDescriptorName= of switcherood.socket.
 const controlName = "control"
 
-// controlSocket returns the control socket: the one that switcherood.socket
-// holds, so that clients wait in it while the daemon is restarted, or else one
-// of the daemon's own at path. Everybody may connect, because everybody may
-// read; what else they may is looked at in each call.
-func controlSocket(path string) (*net.UnixListener, error) {
-	passed, err := passedSocket()
-	if passed != nil || err != nil {
-		return passed, err
+// inherited is what systemd has passed to the daemon.
+type inherited struct {
+	sockets []*net.UnixListener   // of switcherood.socket
+	kept    map[string][]*os.File // listeners that an earlier daemon has put away
+}
+
+// inherit takes what systemd has passed. Nothing else may do so.
+func inherit() (in inherited, err error) {
+	in.kept = map[string][]*os.File{}
+	for name, files := range activation.FilesWithNames() {
+		if key, ok := strings.CutPrefix(name, keptPrefix); ok {
+			in.kept[key] = files
+			continue
+		}
+		for _, f := range files {
+			if name == controlName {
+				l, broken := listenerOf(f)
+				if broken == nil {
+					in.sockets = append(in.sockets, l)
+				}
+				err = errors.Join(err, broken)
+			}
+			f.Close()
+		}
+	}
+	return in, err
+}
+
+func listenerOf(f *os.File) (*net.UnixListener, error) {
+	l, err := net.FileListener(f)
+	if err != nil {
+		return nil, err
+	}
+	u, ok := l.(*net.UnixListener)
+	if !ok {
+		l.Close()
+		return nil, fmt.Errorf("the socket %q that systemd has passed is no unix socket that listens", controlName)
+	}
+	u.SetUnlinkOnClose(false) // it is systemd's
+	return u, nil
+}
+
+// socket returns what listens at path: a socket that switcherood.socket holds,
+// so that clients wait in it while the daemon is restarted, or else one of the
+// daemon's own. Everybody may connect; what else they may is looked at in each
+// call.
+func (in *inherited) socket(path string) (*net.UnixListener, error) {
+	for _, l := range in.sockets {
+		if addr := l.Addr(); addr.String() == path {
+			return l, nil
+		}
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, err
@@ -40,28 +84,4 @@ func controlSocket(path string) (*net.UnixListener, error) {
 		return nil, err
 	}
 	return l, nil
-}
-
-// passedSocket returns the control socket that systemd has passed, nil if it
-// has not.
-func passedSocket() (found *net.UnixListener, err error) {
-	for name, files := range activation.FilesWithNames() {
-		for _, f := range files {
-			if name == controlName && found == nil && err == nil {
-				var l net.Listener
-				if l, err = net.FileListener(f); err == nil {
-					var ok bool
-					if found, ok = l.(*net.UnixListener); !ok {
-						l.Close()
-						err = fmt.Errorf("the socket %q that systemd has passed is no unix socket that listens", controlName)
-					}
-				}
-			}
-			f.Close()
-		}
-	}
-	if found != nil {
-		found.SetUnlinkOnClose(false) // it is systemd's
-	}
-	return found, err
 }

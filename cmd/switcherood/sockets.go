@@ -31,6 +31,10 @@ func (s sockets) Drain(ctx context.Context, ports []uint16, limit time.Duration)
 	return fromLeft(left), err
 }
 
+func (s sockets) Forget(ctx context.Context, ports []uint16) (int, error) {
+	return s.monitor.Forget(ctx, ports)
+}
+
 func fromLeft(l drain.Left) controller.Left {
 	return controller.Left{HalfOpen: l.HalfOpen, Unaccepted: l.Unaccepted, Connections: l.Live, Tracked: l.Entries}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/switcheroo/switcheroo/internal/config"
@@ -42,10 +44,49 @@ func (u units) Listeners(ctx context.Context, of controller.Unit) ([]controller.
 	for i, l := range found {
 		ls[i] = controller.Listener{Addr: l.Addr, V6Only: l.V6Only}
 	}
+	if err != nil || len(of.Sockets) == 0 {
+		return ls, err
+	}
+	passed, err := u.passed(ctx, of.Sockets)
+	return append(ls, passed...), err
+}
+
+// passed returns the listeners of socket units.
+func (u units) passed(ctx context.Context, sockets []string) (ls []controller.Listener, err error) {
+	var addrs []netip.AddrPort
+	for _, s := range sockets {
+		some, err := u.client.ListenAddrs(ctx, s)
+		if err != nil {
+			return nil, err
+		}
+		addrs = append(addrs, some...)
+	}
+	if len(addrs) == 0 {
+		return nil, nil
+	}
+	all, err := sockdiag.Listeners(ctx)
+	for _, l := range all {
+		if slices.Contains(addrs, l.Addr) {
+			ls = append(ls, controller.Listener{Addr: l.Addr, V6Only: l.V6Only, Lasting: true})
+		}
+	}
 	return ls, err
 }
 
-func (u units) Stop(ctx context.Context, name string) error { return u.client.Stop(ctx, name) }
+// Stop stops a unit, and before it the socket units that would start it again at
+// the next stray connection.
+func (u units) Stop(ctx context.Context, name string) error {
+	s, err := u.client.Status(ctx, name)
+	if err != nil {
+		return err
+	}
+	for _, socket := range s.Sockets {
+		if err := u.client.Stop(ctx, socket); err != nil {
+			return err
+		}
+	}
+	return u.client.Stop(ctx, name)
+}
 
 func (u units) ResetFailed(ctx context.Context, name string) error {
 	return u.client.ResetFailed(ctx, name)
@@ -88,6 +129,7 @@ func fromStatus(s sysunit.Status) controller.Unit {
 		Result:     s.Result,
 		Restarts:   s.Restarts,
 		CGroup:     s.ControlGroup,
+		Sockets:    s.Sockets,
 		ReadyAt:    s.ReadyAt,
 		StartedAt:  s.StartedAt,
 	}

@@ -91,6 +91,20 @@ func (c *Client) Switches(ctx context.Context, service string) ([]Switch, error)
 	return all, c.get(ctx, "/switches", q, &all)
 }
 
+// History returns the switches and failures of the past, the latest last: as many
+// lines as that, or 50 if it is 0; of all services if service is "".
+func (c *Client) History(ctx context.Context, service string, lines int) ([]Event, error) {
+	var all []Event
+	q := url.Values{}
+	if service != "" {
+		q.Set("service", service)
+	}
+	if lines != 0 {
+		q.Set("lines", strconv.Itoa(lines))
+	}
+	return all, c.get(ctx, "/history", q, &all)
+}
+
 // Connections returns the connections of all instances of a service, or of one
 // instance.
 func (c *Client) Connections(ctx context.Context, name string) ([]Connection, error) {
@@ -105,6 +119,15 @@ func (c *Client) Health(ctx context.Context) (*Health, error) {
 		return nil, err
 	}
 	return &h, nil
+}
+
+// Doctor returns what the daemon can find wrong with this host.
+func (c *Client) Doctor(ctx context.Context) (*Diagnosis, error) {
+	var d Diagnosis
+	if err := c.call(ctx, http.MethodGet, "/doctor", nil, 2*callTimeout, &d); err != nil {
+		return nil, err
+	}
+	return &d, nil
 }
 
 // Check looks for mistakes in unit files.
@@ -125,6 +148,28 @@ func (c *Client) Deploy(ctx context.Context, what Deploy) (*Outcome, error) {
 func (c *Client) Rollback(ctx context.Context, what Rollback) (*Outcome, error) {
 	return c.outcome(ctx, "/rollback", what, what.Wait, what.Timeout)
 }
+
+// Pause has new connections of a service wait.
+func (c *Client) Pause(ctx context.Context, what PauseRequest) (*Paused, error) {
+	var out Paused
+	if err := c.post(ctx, "/pause", what, 0, &out); err != nil {
+		return nil, err
+	}
+	return &out, nil
+}
+
+// Resume lets them go on, and returns once all that waited have: while nothing
+// serves, when the pause ends by itself.
+func (c *Client) Resume(ctx context.Context, what Resume) (*Resumed, error) {
+	var out Resumed
+	if err := c.post(ctx, "/resume", what, time.Duration(MaxPause)+resumeTime, &out); err != nil {
+		return nil, err
+	}
+	return &out, nil
+}
+
+// resumeTime is more than it takes to let all go on that have waited.
+const resumeTime = time.Minute
 
 // Drain sees an instance out. It outlasts a restart of the daemon.
 func (c *Client) Drain(ctx context.Context, what Drain) (*Outcome, error) {

@@ -42,7 +42,7 @@ func TestCallsSayWhatIsAsked(t *testing.T) {
 		body, _ := io.ReadAll(r.Body)
 		got = r.Method + " " + r.URL.RequestURI() + " " + string(body)
 		switch r.URL.Path {
-		case "/v1/services", "/v1/instances", "/v1/switches", "/v1/connections/a b@c.service":
+		case "/v1/services", "/v1/instances", "/v1/switches", "/v1/history", "/v1/connections/a b@c.service":
 			io.WriteString(w, "[]")
 		default:
 			io.WriteString(w, "{}")
@@ -54,6 +54,8 @@ func TestCallsSayWhatIsAsked(t *testing.T) {
 		"GET /v1/services/my%2Fapp ":           func() error { _, err := c.Service(ctx, "my/app", Select{}); return err },
 		"GET /v1/instances ":                   func() error { _, err := c.Instances(ctx, Select{}); return err },
 		"GET /v1/switches?service=myapp ":      func() error { _, err := c.Switches(ctx, "myapp"); return err },
+		"GET /v1/history?lines=3&service=a ":   func() error { _, err := c.History(ctx, "a", 3); return err },
+		"GET /v1/doctor ":                      func() error { _, err := c.Doctor(ctx); return err },
 		"GET /v1/connections/a%20b@c.service ": func() error { _, err := c.Connections(ctx, "a b@c.service"); return err },
 		"GET /v1/health ":                      func() error { _, err := c.Health(ctx); return err },
 		`POST /v1/check {"unit":"a.service"}`:  func() error { _, err := c.Check(ctx, Check{Unit: "a.service"}); return err },

@@ -19,6 +19,8 @@ const (
 	ProbeFailed Code = "refused"      // 409: the instance runs, but is not switched to
 	RolledBack  Code = "rolled-back"  // 409: it had the traffic and lost it again
 	Overtaken   Code = "overtaken"    // 409: another instance got the traffic in its place
+	NotPaused   Code = "not-paused"   // 409: a service that is to be resumed
+	Locked      Code = "locked"       // 409: the rules cannot be changed: mostly, another program holds their lock
 	TooLarge    Code = "too-large"    // 413
 	TooMany     Code = "too-many"     // 429: of the caller's calls at once
 	Internal    Code = "internal"     // 500

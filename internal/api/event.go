@@ -30,6 +30,8 @@ const (
 	Repaired       EventKind = "repaired"      // another program had changed the rules
 	RulesFailed    EventKind = "rules-failed"  // the rules could not be changed; tried again
 	Obstructed     EventKind = "obstructed"    // another program's rule stands in the way
+	ServicePaused  EventKind = "paused"        // new connections of the service wait
+	ServiceResumed EventKind = "resumed"       // they go on, those that waited too
 	Trouble        EventKind = "trouble"       // something else did not work as it should
 	Missed         EventKind = "missed"        // events in between are not known any more
 )
@@ -49,6 +51,10 @@ type Event struct {
 	Took       Duration  `json:"took,omitempty"`
 	// Connections are those that had not ended.
 	Connections int `json:"connections,omitempty"`
+	// Waited is how many connections had to wait in a pause, and Longest how
+	// long one of them did.
+	Waited  int      `json:"waited,omitempty"`
+	Longest Duration `json:"longest,omitempty"`
 }
 
 // Switch is one change of what has the traffic: an Event of the kinds Switched,

@@ -11,6 +11,8 @@ type Service struct {
 	Scope string `json:"scope,omitempty"`
 	// Current is the unit that new connections go to, "" if none does.
 	Current string `json:"current,omitempty"`
+	// Pause says until when new connections wait; nil if they do not.
+	Pause *Pause `json:"pause,omitempty"`
 	// Rollback is what a rollback would go to: an older instance that still
 	// runs, else the one that was current before; "" if none is known.
 	Rollback string `json:"rollback,omitempty"`

@@ -214,6 +214,12 @@ func TestErrors(t *testing.T) {
 		{"two ports, auto", "", "Listen=http=80 https=443\nPort=auto", []string{
 			`u:2: [X-Switcheroo] Listen=https=443: with public ports 80 and 443, Port=auto cannot tell which socket serves which (give each its own: "Listen=http=80 https=443" and "Port=http=NUMBER https=NUMBER")`,
 		}},
+		{"two ports, asked for, without names", "", "Listen=80 443\n[Service]\nExecStart=/usr/bin/switcheroo exec -- /opt/server", []string{
+			`u:2: [X-Switcheroo] Listen=443: with public ports 80 and 443, Port=auto cannot tell which socket serves which (give each its own: "Listen=p80=80 p443=443" and "Port=p80=NUMBER p443=NUMBER")`,
+		}},
+		{"two ports, exec in a comment", "", "# switcheroo exec -- x\nListen=http=80 https=443", []string{
+			`u:3: [X-Switcheroo] Listen=https=443: with public ports 80 and 443, Port=auto cannot tell which socket serves which (give each its own: "Listen=http=80 https=443" and "Port=http=NUMBER https=NUMBER")`,
+		}},
 		{"two ports, one private", "", "Listen=80 192.0.2.7:443\nPort=8080", []string{
 			`u:3: [X-Switcheroo] Port=8080: public ports 80 and 443 cannot share a private port (give each its own: "Listen=p80=80 p443=192.0.2.7:443" and "Port=p80=NUMBER p443=NUMBER")`,
 		}},
@@ -245,9 +251,6 @@ func TestErrors(t *testing.T) {
 		}},
 		{"auto by name", "", "Listen=https=443\nPort=https=auto", []string{
 			`u:3: [X-Switcheroo] Port=https=auto: auto is for all endpoints (write a number for every endpoint, or Port=auto alone)`,
-		}},
-		{"private port is public", "", "Listen=443\nPort=443", []string{
-			`u:3: [X-Switcheroo] Port=443: 443 is a public port itself (let the server listen on another port, or on port 0 with Port=auto)`,
 		}},
 		{"private port is public elsewhere", "", "Listen=a=80 b=443\nPort=a=443 b=8443", []string{
 			`u:3: [X-Switcheroo] Port=a=443: 443 is a public port itself (let the server listen on another port, or on port 0 with Port=auto)`,
@@ -449,6 +452,13 @@ a.conf:3: unknown section "[x-switcheroo]" (did you mean "[X-Switcheroo]"?)`},
 			{"b.conf", []byte("\n[X-Switcheroo]\n")},
 			{"c.conf", []byte("[X-Switcheroo]\n")},
 		}, `b.conf:2: [X-Switcheroo] no Listen= (say which port clients dial, for example "Listen=443")`},
+		{"public port of all instances", []File{
+			{"/etc/systemd/system/a@.service", []byte("[X-Switcheroo]\nListen=443\nPort=443\n")},
+		}, `/etc/systemd/system/a@.service:3: [X-Switcheroo] Port=443: 443 is the public port itself, and this is for all instances (let the server listen on another port, or on port 0 with Port=auto; for the one instance that listens there now, write it into a drop-in of that)`},
+		{"public port of all instances, by name", []File{
+			{"/etc/systemd/system/a@.service", []byte("[X-Switcheroo]\nListen=https=443\n")},
+			{"/etc/systemd/system/a@.service.d/b.conf", []byte("[X-Switcheroo]\nPort=https=443\n")},
+		}, `/etc/systemd/system/a@.service.d/b.conf:2: [X-Switcheroo] Port=https=443: 443 is the public port itself, and this is for all instances (let the server listen on another port, or on port 0 with Port=auto; for the one instance that listens there now, write it into a drop-in of that)`},
 		{"near miss in a drop-in only", []File{
 			{"a.service", []byte("[Service]\n")},
 			{"b.conf", []byte("[X-Swicheroo]\nListen=443\n")},

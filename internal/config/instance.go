@@ -52,7 +52,7 @@ func ParseInstance(unit string, files []File) (*Instance, error) {
 		sec.fail(sec.header, f)
 		return nil, sec.errs.sorted(files)
 	}
-	r := &reader{section: sec, expand: name.expand}
+	r := &reader{section: sec, expand: name.expand, asks: asksDaemon(files)}
 	in := &Instance{
 		Unit:         unit,
 		Service:      r.service(name.prefix),

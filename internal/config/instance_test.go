@@ -45,6 +45,12 @@ func TestParseInstance(t *testing.T) {
 		{"defaults", "", []string{ours("Listen=443")}, defaults(unit, "myapp")},
 		{"plain unit", "myapp.service", []string{ours("Listen=443")}, defaults("myapp.service", "myapp")},
 		{"plain unit with a dash", "my-app.service", []string{ours("Listen=443")}, defaults("my-app.service", "my-app")},
+		{"public port of a plain unit", "myapp.service", []string{ours("Listen=443", "Port=443")}, with(defaults("myapp.service", "myapp"), func(in *Instance) {
+			in.Ports = map[string]uint16{"": 443}
+		})},
+		{"public port of an instance by its name", "myapp@443.service", []string{ours("Listen=443", "Port=%i")}, with(defaults("myapp@443.service", "myapp"), func(in *Instance) {
+			in.Ports = map[string]uint16{"": 443}
+		})},
 		{"escaped prefix", `my\x2dapp@1.service`, []string{ours("Listen=443")}, defaults(`my\x2dapp@1.service`, `my\x2dapp`)},
 		{"section only in a drop-in", "", []string{"[Service]\n", ours("Listen=443")}, defaults(unit, "myapp")},
 		{"section in two parts", "", []string{"[X-Switcheroo]\nListen=443\n[Unit]\nGuard=no\n[X-Switcheroo]\nStandbySec=1\n"}, mine(func(in *Instance) {
@@ -99,6 +105,12 @@ func TestParseInstance(t *testing.T) {
 		})},
 		{"two addresses, auto", "", []string{ours("Listen=192.0.2.7:443 [::1]:443")}, mine(func(in *Instance) {
 			in.Listen = []Listen{{Addr: addr("192.0.2.7"), Port: 443}, {Addr: addr("::1"), Port: 443}}
+		})},
+		{"two ports, asked for by exec", "", []string{"[Service]\nExecStart=/usr/bin/switcheroo exec -- /opt/server\n" + ours("Listen=http=80 https=443")}, mine(func(in *Instance) {
+			in.Listen = []Listen{{Name: "http", Port: 80}, {Name: "https", Port: 443}}
+		})},
+		{"two ports, asked for as credential", "", []string{ours("Listen=http=80 https=443"), "[Service]\nLoadCredential=port:/run/switcheroo/credential.sock\n"}, mine(func(in *Instance) {
+			in.Listen = []Listen{{Name: "http", Port: 80}, {Name: "https", Port: 443}}
 		})},
 		{"loopback for this host", "", []string{ours("Listen=127.0.0.1:443", "Scope=localhost")}, mine(func(in *Instance) {
 			in.Listen[0].Addr, in.Scope = addr("127.0.0.1"), Localhost

@@ -83,7 +83,7 @@ func TestManDefaults(t *testing.T) {
 // TestManExamples reads the examples as what they are examples of.
 func TestManExamples(t *testing.T) {
 	units, settings := 0, 0
-	for _, name := range []string{"switcheroo.unit.5", "switcherood.conf.5"} {
+	for _, name := range []string{"switcheroo.unit.5", "switcherood.conf.5", "switcheroo-deployment.7"} {
 		for _, m := range example.FindAllStringSubmatch(page(t, name), -1) {
 			files := []File{{"example", []byte(m[1])}}
 			switch {
@@ -100,7 +100,7 @@ func TestManExamples(t *testing.T) {
 			}
 		}
 	}
-	if units != 4 || settings != 1 {
-		t.Errorf("%d units and %d settings, want 4 and 1", units, settings)
+	if units != 8 || settings != 1 {
+		t.Errorf("%d units and %d settings, want 8 and 1", units, settings)
 	}
 }

@@ -111,7 +111,7 @@ func (r *reader) ports(listen []Listen, at []Pos, byName map[string]choice) map[
 			known = false
 		case !taken:
 			public[c.number] = l.Port
-			r.checkPrivate(c, listen)
+			r.checkPrivate(c, l, listen)
 		case other != l.Port:
 			r.failWord(c.word, faultf(mapping(listen), "public ports %d and %d cannot share a private port", other, l.Port))
 		}
@@ -132,8 +132,12 @@ func missing(l Listen) *fault {
 	return faultf(fmt.Sprintf(`add "Port=%s"`, add), "Listen=%s: no private port for it in Port=", l)
 }
 
-// checkAuto refuses to guess which of several sockets serves which port.
+// checkAuto refuses to guess which of several sockets serves which port. Of what
+// the daemon hands out by name it knows.
 func (r *reader) checkAuto(listen []Listen, at []Pos) {
+	if r.asks && distinctNames(listen) {
+		return
+	}
 	for i, l := range listen {
 		if l.Port != listen[0].Port {
 			r.fail(at[i], faultf(mapping(listen), "Listen=%s: with public ports %d and %d, Port=auto cannot tell which socket serves which", l, listen[0].Port, l.Port))
@@ -142,15 +146,38 @@ func (r *reader) checkAuto(listen []Listen, at []Pos) {
 	}
 }
 
-// checkPrivate refuses a private port that is public too: nothing would be
-// redirected, and the next version could not listen beside this one.
-func (r *reader) checkPrivate(c choice, listen []Listen) {
+// distinctNames reports whether no two public ports have endpoints of one name.
+func distinctNames(listen []Listen) bool {
+	of := map[string]uint16{}
 	for _, l := range listen {
-		if l.Port == c.number {
-			r.failWord(c.word, faultf("let the server listen on another port, or on port 0 with Port=auto", "%d is a public port itself", c.number))
-			return
+		if port, known := of[l.Name]; known && port != l.Port {
+			return false
 		}
+		of[l.Name] = l.Port
 	}
+	return true
+}
+
+// checkPrivate refuses a private port of l that is public too: what is for the
+// one would be led to the other. The public port of l itself will do for the
+// server that listens there already, which the next version is to replace; for a
+// whole template it is a mistake, because only one instance can listen on it.
+func (r *reader) checkPrivate(c choice, l Listen, listen []Listen) {
+	const hint = "let the server listen on another port, or on port 0 with Port=auto"
+	switch {
+	case l.Port == c.number && c.raw == c.text && ofTemplate(c.at.File):
+		r.failWord(c.word, faultf(hint+"; for the one instance that listens there now, write it into a drop-in of that",
+			"%d is the public port itself, and this is for all instances", c.number))
+	case l.Port == c.number:
+	case slices.ContainsFunc(listen, func(o Listen) bool { return o.Port == c.number }):
+		r.failWord(c.word, faultf(hint, "%d is a public port itself", c.number))
+	}
+}
+
+// ofTemplate reports whether a file is a template, or a drop-in of one, which
+// all of its instances share.
+func ofTemplate(file string) bool {
+	return strings.HasSuffix(file, "@.service") || strings.Contains(file, "@.service.d/")
 }
 
 // checkUnused refuses private ports that no endpoint would ever use.

@@ -10,6 +10,7 @@ import (
 type reader struct {
 	*section
 	expand func(string) (text string, known bool, f *fault)
+	asks   bool // the unit gets its private ports from the daemon
 }
 
 // word is one item of a list.

@@ -21,6 +21,7 @@ type call struct {
 	w     http.ResponseWriter
 	route *route
 	peer  *Peer
+	conn  *conn
 	self  bool // the instance that it is about has made it
 }
 
@@ -149,8 +150,9 @@ var status = map[api.Code]int{
 	api.NotFound: http.StatusNotFound, api.NoService: http.StatusNotFound, api.NoInstance: http.StatusNotFound,
 	api.BadMethod: http.StatusMethodNotAllowed, api.TooLarge: http.StatusRequestEntityTooLarge,
 	api.Conflict: http.StatusConflict, api.NoRollback: http.StatusConflict, api.StartFailed: http.StatusConflict,
-	api.ProbeFailed: http.StatusConflict, api.RolledBack: http.StatusConflict, api.Overtaken: http.StatusConflict,
-	api.TooMany: http.StatusTooManyRequests, api.Internal: http.StatusInternalServerError,
+	api.Locked: http.StatusConflict, api.ProbeFailed: http.StatusConflict, api.RolledBack: http.StatusConflict, api.Overtaken: http.StatusConflict,
+	api.NotPaused: http.StatusConflict,
+	api.TooMany:   http.StatusTooManyRequests, api.Internal: http.StatusInternalServerError,
 	api.Unavailable: http.StatusServiceUnavailable, api.Timeout: http.StatusGatewayTimeout,
 }
 
@@ -175,20 +177,44 @@ func write(w http.ResponseWriter, code int, v any) {
 }
 
 // wrong makes of an error of the controller's or a context's what a client gets.
-func wrong(err error, doing string) *api.Error {
+func (s *Server) wrong(err error, doing string) *api.Error {
+	var rules controller.RulesError
 	switch {
+	case errors.As(err, &rules):
+		e := api.Errorf(api.Locked, "the rules cannot be changed: %s", printable(rules.Error()))
+		var hinted interface{ Hint() string }
+		if errors.As(err, &hinted) {
+			e.HintText = hinted.Hint()
+		}
+		return e
 	case errors.Is(err, controller.ErrStarting):
 		return api.Errorf(api.Unavailable, "%s", err).WithHint("try again in a moment")
 	case errors.Is(err, controller.ErrNoService):
 		return api.Errorf(api.NoService, "%s", err)
 	case errors.Is(err, controller.ErrNoRollback):
 		return api.Errorf(api.NoRollback, "%s", err).WithHint("name the instance to go back to")
-	case errors.Is(err, controller.ErrIsCurrent), errors.Is(err, controller.ErrOnlyOne):
+	case errors.Is(err, controller.ErrNoSection):
+		return api.Errorf(api.NoInstance, "%s: %s", doing, err).WithHint("\"switcheroo check\" says what is wrong with it")
+	case errors.Is(err, controller.ErrNoPorts):
+		return api.Errorf(api.Conflict, "%s: %s", doing, err).WithHint("widen PrivatePorts= in /etc/switcheroo/switcherood.conf")
+	case errors.Is(err, controller.ErrNotReserved):
+		return api.Errorf(api.Conflict, "%s: %s", doing, err)
+	case errors.Is(err, controller.ErrIsCurrent), errors.Is(err, controller.ErrOnlyOne), errors.Is(err, controller.ErrNeverServed):
 		return api.Errorf(api.Conflict, "%s", err)
+	case errors.Is(err, controller.ErrNotPaused):
+		return api.Errorf(api.NotPaused, "%s", err)
+	case errors.Is(err, context.DeadlineExceeded) && s.World.Blocked() != "":
+		return locked(doing, s.World.Blocked())
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return api.Errorf(api.Unavailable, "%s: switcherood is busy or stopping", doing).WithHint("try again in a moment")
 	}
 	return api.Errorf(api.Internal, "%s: %s", doing, printable(err.Error()))
+}
+
+// locked says that the rules cannot be changed, and why.
+func locked(about, why string) *api.Error {
+	return api.Errorf(api.Locked, "%s: the rules cannot be changed: %s", about, printable(why)).
+		WithHint("the daemon goes on trying")
 }
 
 func contextWithTimeout(req *http.Request, d time.Duration) (context.Context, context.CancelFunc) {

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -29,6 +30,12 @@ type fake struct {
 	started []string
 	start   func(unit string) error
 	order   func(service, unit string) (string, bool, error)
+	reserve func(unit string, taken []uint16) (*controller.Reserved, error)
+	keep    func(unit, name string, port uint16, l *os.File) error
+	pause   func(service string, most time.Duration) error
+	resume  func(service string) error
+	expect  func(unit string) // what a new look at it shows
+	blocked string
 }
 
 func (f *fake) View(ctx context.Context) (*controller.View, error) {
@@ -58,7 +65,54 @@ func (f *fake) Rollback(_ context.Context, service, unit string) (string, bool, 
 }
 
 func (f *fake) SeeOut(context.Context, string) (bool, error) { return false, nil }
-func (f *fake) Expect(context.Context, string, bool) error   { return nil }
+func (f *fake) Reserve(ctx context.Context, unit string, taken []uint16) (*controller.Reserved, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.reserve(unit, taken)
+}
+func (f *fake) Keep(_ context.Context, unit, name string, port uint16, l *os.File) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.keep(unit, name, port, l)
+}
+
+// do runs do with mu held.
+func (f *fake) do(do func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	do()
+}
+func (f *fake) Waiting() map[string]Waiting {
+	return map[string]Waiting{"myapp": {Now: 7, Since: 9}}
+}
+
+func (f *fake) Pause(_ context.Context, service string, most time.Duration) error {
+	if f.pause == nil {
+		return controller.ErrNeverServed
+	}
+	return f.pause(service, most)
+}
+
+func (f *fake) Resume(_ context.Context, service string) error {
+	if f.resume == nil {
+		return controller.ErrNotPaused
+	}
+	return f.resume(service)
+}
+
+func (f *fake) Expect(_ context.Context, unit string, _ bool) error {
+	if f.expect != nil {
+		f.expect(unit)
+	}
+	return nil
+}
+
+func (f *fake) Blocked() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.blocked
+}
+
 func (f *fake) Carries(_ context.Context, u string) (bool, error) {
 	return strings.HasPrefix(u, "myapp@"), nil
 }
@@ -69,6 +123,17 @@ func (f *fake) Count(context.Context, []uint16) (map[uint16]Count, error) {
 
 func (f *fake) Connections(context.Context, []uint16) ([]Socket, error) {
 	return []Socket{{Peer: netip.MustParseAddrPort("10.0.0.1:5"), Port: 1001, State: "ESTABLISHED", Idle: -1}}, nil
+}
+
+func (f *fake) Diagnose(context.Context, bool) (*api.Diagnosis, error) {
+	return &api.Diagnosis{Ailments: []api.Ailment{}, Checks: []api.Examination{{Check: "daemon", Result: api.Healthy}}}, nil
+}
+
+func (f *fake) History(_ context.Context, service string, since time.Time, lines int) ([]api.Event, error) {
+	if service == "late" {
+		return nil, context.DeadlineExceeded
+	}
+	return []api.Event{{ID: uint64(lines), Service: service, Time: since}}, nil
 }
 
 func (f *fake) Start(_ context.Context, unit string) error {
@@ -92,8 +157,12 @@ func in(version string, role controller.Role) controller.InstanceView {
 	if role == controller.RoleNone {
 		u = controller.Unit{Name: unit, Invocation: version, Active: "failed", Sub: "failed", Result: "exit-code"}
 	}
-	return controller.InstanceView{Service: "myapp", Unit: unit, Status: u, Role: role,
+	v := controller.InstanceView{Service: "myapp", Unit: unit, Status: u, Role: role,
 		Ports: []uint16{1000 + uint16(version[1]-'0')}}
+	if role == controller.RoleCurrent {
+		v.Activation = u.Invocation
+	}
+	return v
 }
 
 // of is a view of myapp with instances, the first of which is current if that
@@ -122,7 +191,7 @@ func serve(t *testing.T) *bench {
 	t.Helper()
 	b := &bench{T: t, fake: &fake{}, feed: controller.NewFeed(time.Now()), path: filepath.Join(t.TempDir(), "s")}
 	b.shows(of(in("v1", controller.RoleCurrent)))
-	b.server = New(Options{World: b, Feed: b.feed, Units: b, Sockets: b, Metrics: NewMetrics("test", "none"),
+	b.server = New(Options{World: b, Feed: b.feed, Units: b, Sockets: b, Gate: b, Doctor: b, Journal: b, Metrics: NewMetrics("test", "none"),
 		Log: slog.New(slog.DiscardHandler), Version: "test", Backend: "none"})
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: b.path, Net: "unix"})
 	if err != nil {
@@ -217,6 +286,23 @@ func TestReads(t *testing.T) {
 	}
 	if _, err := b.client.Deploy(t.Context(), api.Deploy{Unit: "myapp@v1"}); code(err) != api.Unavailable {
 		t.Error(err)
+	}
+}
+
+func TestHistory(t *testing.T) {
+	b := serve(t)
+	all, err := b.client.History(t.Context(), "myapp", 0)
+	if err != nil || len(all) != 1 || all[0].ID != usualLines || all[0].Service != "myapp" {
+		t.Errorf("%+v, %v", all, err)
+	}
+	if _, err := b.client.History(t.Context(), "late", 0); code(err) != api.Unavailable {
+		t.Error(err)
+	}
+	for query, want := range map[string]int{"?lines=1000": 200, "?lines=1001": 400, "?lines=-1": 400, "?since=yesterday": 400, "?since=2026-11-25T19:08:11Z": 200,
+		"?until=now": 400, "?service=" + strings.Repeat("a", 300): 400} {
+		if status, body := b.get("/v1/history" + query); status != want {
+			t.Errorf("%s: %d %s", query, status, body)
+		}
 	}
 }
 

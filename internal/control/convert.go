@@ -79,5 +79,6 @@ func wall(v *controller.View, t time.Duration) *time.Time {
 func eventOf(n controller.News) api.Event {
 	return api.Event{ID: n.ID, Time: n.Time.UTC().Round(time.Microsecond), Kind: api.EventKind(n.Kind), Message: n.Message,
 		Service: n.Service, Unit: n.Unit, Invocation: n.Invocation, From: n.From, Reason: n.Reason,
-		Took: api.Duration(n.Took), Connections: n.Left.Connections}
+		Took: api.Duration(n.Took), Connections: n.Left.Connections,
+		Waited: n.Waited.Connections, Longest: api.Duration(n.Waited.Longest)}
 }

@@ -37,18 +37,18 @@ func (s *Server) deploy(c *call) (any, *api.Error) {
 	if err != nil {
 		return nil, err
 	}
-	v, err := s.quickView(c)
+	f := s.follow(c, name, wait, what.Timeout)
+	v, err := s.latest(c, func(*controller.View) string { return name })
 	if err != nil {
 		return nil, err
 	}
-	f := s.follow(c, name, wait, what.Timeout)
 	in := v.Instance(name)
 	switch {
 	case in == nil:
 		if err := s.known(c, name); err != nil {
 			return nil, err
 		}
-	case in.Role == controller.RoleCurrent:
+	case in.Serves():
 		f.out.Already = true
 		return f.wait()
 	case in.Role == controller.RoleStandby || in.Role == controller.RoleDraining:
@@ -57,14 +57,14 @@ func (s *Server) deploy(c *call) (any, *api.Error) {
 		defer cancel()
 		_, warm, err := s.World.Rollback(ctx, in.Service, name)
 		if err != nil {
-			return nil, wrong(err, "deploy "+name)
+			return nil, s.wrong(err, "deploy "+name)
 		}
 		if f.out.Warm = warm; warm {
 			f.ordered = true
 			return f.wait()
 		}
 	}
-	return f.start(in)
+	return f.start()
 }
 
 // known is an error unless unit, which is not loaded, has our section: nobody
@@ -75,7 +75,7 @@ func (s *Server) known(c *call, unit string) *api.Error {
 	carries, err := s.Units.Carries(ctx, unit)
 	switch {
 	case err != nil:
-		return wrong(err, "look for "+unit)
+		return s.wrong(err, "look for "+unit)
 	case !carries:
 		return api.Errorf(api.NoInstance, "there is no unit %s with an [X-Switcheroo] section", unit)
 	}
@@ -87,9 +87,24 @@ func (s *Server) quickView(c *call) (*controller.View, *api.Error) {
 	defer cancel()
 	v, err := s.view(ctx)
 	if err == nil && !v.Ready {
-		return nil, wrong(controller.ErrStarting, "")
+		return nil, s.wrong(controller.ErrStarting, "")
 	}
 	return v, err
+}
+
+// latest is quickView with a unit that is known read anew: what somebody has just
+// done to it need not have been told yet.
+func (s *Server) latest(c *call, unit func(*controller.View) string) (*controller.View, *api.Error) {
+	v, err := s.quickView(c)
+	if err != nil || v.Instance(unit(v)) == nil {
+		return v, err
+	}
+	ctx, cancel := context.WithTimeout(c.Context(), quickTimeout)
+	defer cancel()
+	if err := s.World.Expect(ctx, unit(v), false); err != nil {
+		return nil, s.wrong(err, "look at "+unit(v))
+	}
+	return s.view(ctx)
 }
 
 func (s *Server) rollback(c *call) (any, *api.Error) {
@@ -104,7 +119,19 @@ func (s *Server) rollback(c *call) (any, *api.Error) {
 	if err != nil {
 		return nil, err
 	}
-	v, err := s.quickView(c)
+	name := ""
+	if what.Unit != "" {
+		if name, err = unit("unit", what.Unit); err != nil {
+			return nil, err
+		}
+	}
+	f := s.follow(c, name, wait, what.Timeout)
+	v, err := s.latest(c, func(v *controller.View) string {
+		if svc := v.Service(what.Service); svc != nil && name == "" {
+			return svc.Rollback
+		}
+		return name
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -112,11 +139,7 @@ func (s *Server) rollback(c *call) (any, *api.Error) {
 	if svc == nil {
 		return nil, noService(v, what.Service)
 	}
-	name := ""
-	if what.Unit != "" {
-		if name, err = unit("unit", what.Unit); err != nil {
-			return nil, err
-		}
+	if name != "" {
 		if in := v.Instance(name); in == nil {
 			if err := s.known(c, name); err != nil {
 				return nil, err
@@ -125,30 +148,36 @@ func (s *Server) rollback(c *call) (any, *api.Error) {
 			return nil, api.Errorf(api.Conflict, "%s is an instance of %s, not of %s", name, in.Service, svc.Name)
 		}
 	}
-	f := s.follow(c, name, wait, what.Timeout)
 	ctx, cancel := context.WithTimeout(c.Context(), quickTimeout)
 	defer cancel()
 	to, warm, e := s.World.Rollback(ctx, svc.Name, name)
 	if e != nil {
-		return nil, wrong(e, "roll back "+svc.Name)
+		return nil, s.wrong(e, "roll back "+svc.Name)
 	}
 	f.unit, f.out.Warm, f.ordered = to, warm, warm
 	if warm {
 		return f.wait()
 	}
-	return f.start(v.Instance(to))
+	return f.start()
+}
+
+// own reads a body that names a unit, which the caller must be or may act for,
+// and returns the unit's full name.
+func (s *Server) own(c *call, what any, named *string) (string, *api.Error) {
+	if err := c.read(what); err != nil {
+		return "", err
+	}
+	name, err := unit("unit", *named)
+	if err != nil {
+		return "", err
+	}
+	return name, s.allow(c, name)
 }
 
 func (s *Server) drain(c *call) (any, *api.Error) {
 	var what api.Drain
-	if err := c.read(&what); err != nil {
-		return nil, err
-	}
-	name, err := unit("unit", what.Unit)
+	name, err := s.own(c, &what, &what.Unit)
 	if err != nil {
-		return nil, err
-	}
-	if err := s.allow(c, name); err != nil {
 		return nil, err
 	}
 	wait, err := goal("wait", what.Wait, api.ForDrained, api.ForNothing)
@@ -161,7 +190,7 @@ func (s *Server) drain(c *call) (any, *api.Error) {
 	defer cancel()
 	due, e := s.World.SeeOut(ctx, name)
 	if e != nil {
-		return nil, wrong(e, "drain "+name)
+		return nil, s.wrong(e, "drain "+name)
 	}
 	f.out.Already, f.ordered = !due, due
 	return f.wait()
@@ -169,14 +198,8 @@ func (s *Server) drain(c *call) (any, *api.Error) {
 
 func (s *Server) wait(c *call) (any, *api.Error) {
 	var what api.Wait
-	if err := c.read(&what); err != nil {
-		return nil, err
-	}
-	name, err := unit("unit", what.Unit)
+	name, err := s.own(c, &what, &what.Unit)
 	if err != nil {
-		return nil, err
-	}
-	if err := s.allow(c, name); err != nil {
 		return nil, err
 	}
 	wait, err := goal("for", what.For, api.ForSwitched, api.ForDrained)
@@ -188,7 +211,7 @@ func (s *Server) wait(c *call) (any, *api.Error) {
 	defer cancel()
 	mine, e := c.peer.Unit()
 	if e := s.World.Expect(ctx, name, e == nil && mine == name); e != nil {
-		return nil, wrong(e, "look at "+name)
+		return nil, s.wrong(e, "look at "+name)
 	}
 	return f.wait()
 }

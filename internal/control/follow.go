@@ -25,20 +25,25 @@ type follower struct {
 	limit  time.Duration
 	began  time.Time
 	had    bool // it has had the traffic
+	// unmoved: what was asked for takes a change of rules that is not made.
+	unmoved bool
 	// doubtful is since when it does not run, as far as is known.
 	doubtful time.Time
 	out      api.Outcome
 }
 
 func (s *Server) follow(c *call, unit string, goal api.Goal, timeout api.Duration) *follower {
-	return &follower{Server: s, call: c, unit: unit, goal: goal, limit: deadline(timeout), began: time.Now(),
+	return &follower{Server: s, call: c, unit: unit, goal: goal, limit: deadline(timeout), began: time.Now(), unmoved: true,
 		out: api.Outcome{Event: s.Feed.Last()}}
 }
 
-// start has systemd start the unit, and waits. in is how it was before; nil if
-// it was not loaded.
-func (f *follower) start(in *controller.InstanceView) (any, *api.Error) {
-	if in != nil && (in.Role == controller.RoleNone || in.Role == controller.RoleStopping || in.Role == controller.RoleRejected) {
+// start has systemd start the unit, and waits.
+func (f *follower) start() (any, *api.Error) {
+	in, err := f.gone()
+	if err != nil {
+		return nil, err
+	}
+	if in != nil && (in.Role == controller.RoleNone || in.Activation == in.Status.Invocation) {
 		f.before = in.Status.Invocation
 	}
 	ctx, cancel := context.WithTimeout(f.call.Context(), startTimeout)
@@ -48,14 +53,45 @@ func (f *follower) start(in *controller.InstanceView) (any, *api.Error) {
 	}
 	// What is known of it from now on is from after the start.
 	if err := f.World.Expect(ctx, f.unit, false); err != nil {
-		return nil, wrong(err, "look at "+f.unit)
+		return nil, f.wrong(err, "look at "+f.unit)
 	}
 	return f.wait()
 }
 
+// gone waits until nothing is left of an earlier start of the unit that is being
+// seen out, and returns how it is then: a start has no effect before, and a stop
+// that is on its way would hit it.
+func (f *follower) gone() (*controller.InstanceView, *api.Error) {
+	limit := f.limit
+	if f.goal == api.ForNothing {
+		limit = min(limit, quickTimeout/2)
+	}
+	ctx, cancel := context.WithTimeout(f.call.Context(), limit-time.Since(f.began))
+	defer cancel()
+	for {
+		v, err := f.World.View(ctx)
+		if err != nil {
+			return nil, f.over(err)
+		}
+		in := v.Instance(f.unit)
+		if in == nil || in.Role == controller.RoleNone || !retired(in) {
+			return in, nil
+		}
+		select {
+		case <-v.Stale():
+		case <-ctx.Done():
+			if f.goal == api.ForNothing && f.call.Context().Err() == nil {
+				return nil, f.failed(api.Conflict, "it is being seen out, and cannot be started before it has ended").
+					WithHint("end it at once with \"systemctl stop %s\"", f.unit)
+			}
+			return nil, f.over(ctx.Err())
+		}
+	}
+}
+
 // wait returns once the goal is reached, or cannot be.
 func (f *follower) wait() (any, *api.Error) {
-	ctx, cancel := context.WithTimeout(f.call.Context(), f.limit)
+	ctx, cancel := context.WithTimeout(f.call.Context(), f.limit-time.Since(f.began))
 	defer cancel()
 	for {
 		v, err := f.World.View(ctx)
@@ -64,6 +100,7 @@ func (f *follower) wait() (any, *api.Error) {
 		}
 		in := v.Instance(f.unit)
 		done, failure := f.judge(v, in)
+		f.unmoved = !f.had && (!f.leaving || in != nil && in.Role == controller.RoleCurrent)
 		switch {
 		case failure == nil:
 			f.doubtful = time.Time{}
@@ -122,10 +159,13 @@ func (f *follower) look(ctx context.Context) error {
 // over says why there is nothing to wait for any more.
 func (f *follower) over(err error) *api.Error {
 	if f.call.Context().Err() == nil && time.Since(f.began) >= f.limit {
+		if why := f.World.Blocked(); why != "" && f.unmoved {
+			return locked(f.unit, why)
+		}
 		e := api.Errorf(api.Timeout, "%s: not %s within %s", f.unit, f.goal, f.limit)
 		return e.WithHint("it goes on all the same: ask again")
 	}
-	return wrong(err, "wait for "+f.unit)
+	return f.wrong(err, "wait for "+f.unit)
 }
 
 func (f *follower) outcome(v *controller.View, in *controller.InstanceView) api.Outcome {
@@ -165,6 +205,9 @@ func (f *follower) judge(v *controller.View, in *controller.InstanceView) (bool,
 	}
 	switch in.Role {
 	case controller.RoleCurrent:
+		if !in.Serves() { // it has ended, or was started anew: the rules are about to follow
+			return false, nil
+		}
 		f.had = true
 		return f.goal != api.ForDrained || alone(v.Service(in.Service)), nil
 	case controller.RoleStarting:
@@ -207,12 +250,15 @@ func (f *follower) late() *api.Error {
 	if time.Since(f.began) < orderTime {
 		return nil
 	}
+	if why := f.World.Blocked(); why != "" {
+		return locked(f.unit, why)
+	}
 	return f.failed(api.Conflict, "the traffic could not be moved")
 }
 
 // left judges one that is to be seen out.
 func (f *follower) left(in *controller.InstanceView) (bool, *api.Error) {
-	if gone(in) {
+	if empty(in) || in.Role == controller.RoleCurrent && !f.ordered && !in.Serves() {
 		return true, nil
 	}
 	if in.Role == controller.RoleCurrent {
@@ -224,8 +270,8 @@ func (f *follower) left(in *controller.InstanceView) (bool, *api.Error) {
 	return false, nil
 }
 
-// gone reports whether nothing of a unit's connections is to be waited for.
-func gone(in *controller.InstanceView) bool {
+// empty reports whether nothing of a unit's connections is to be waited for.
+func empty(in *controller.InstanceView) bool {
 	if in == nil || in.Drained {
 		return true
 	}

@@ -117,7 +117,7 @@ func TestDeployOfOneThatWasRejected(t *testing.T) {
 	again.Status.Invocation = "another"
 	b.shows(of(v1, again))
 	pending(t, done)
-	again.Role = controller.RoleCurrent
+	again.Role, again.Activation = controller.RoleCurrent, "another"
 	b.shows(of(again))
 	if o := <-done; o.err != nil {
 		t.Error(o.err)

@@ -37,7 +37,7 @@ func FuzzRequests(f *testing.F) {
 	b := &bench{fake: &fake{}, feed: controller.NewFeed(time.Now()), path: filepath.Join(f.TempDir(), "s")}
 	b.shows(of(in("v1", controller.RoleCurrent)))
 	var log bytes.Buffer
-	b.server = New(Options{World: b, Feed: b.feed, Units: b, Sockets: b, Metrics: NewMetrics("test", "none"),
+	b.server = New(Options{World: b, Feed: b.feed, Units: b, Sockets: b, Gate: b, Doctor: b, Journal: b, Metrics: NewMetrics("test", "none"),
 		Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: b.path, Net: "unix"})
 	if err != nil {

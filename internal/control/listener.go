@@ -4,16 +4,20 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"github.com/switcheroo/switcheroo/internal/api"
 )
 
 // listener accepts connections, finds out whose they are, and turns away who
 // has too many.
 type listener struct {
 	*net.UnixListener
-	gate *gate
+	gate   *gate
+	relief *relief
+	full   string // what those get that are turned away
 }
 
-// tooMany is what those get that are turned away.
+// tooMany turns those away who speak HTTP.
 const tooMany = "HTTP/1.1 429 Too Many Requests\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: 78\r\n\r\n" +
 	`{"error":{"code":"too-many","message":"too many connections of this user's"}}` + "\n"
 
@@ -30,18 +34,24 @@ func (l *listener) Accept() (net.Conn, error) {
 		}
 		if !l.gate.enter(p.UID()) {
 			c.SetWriteDeadline(time.Now().Add(10 * time.Millisecond)) // its buffer is empty
-			c.Write([]byte(tooMany))
+			c.Write([]byte(l.full))
 			c.Close()
 			p.close()
 			continue
 		}
-		return &conn{UnixConn: c, peer: p, leave: l.gate.leave}, nil
+		l.relief.connected(l.gate.busy())
+		return &conn{RightsConn: api.RightsConn{UnixConn: c}, peer: p, leave: l.leave}, nil
 	}
+}
+
+func (l *listener) leave(uid uint32) {
+	l.gate.leave(uid)
+	l.relief.connected(l.gate.busy())
 }
 
 // conn is a connection whose peer is known.
 type conn struct {
-	*net.UnixConn
+	api.RightsConn
 	peer   *Peer
 	leave  func(uid uint32)
 	closed sync.Once
@@ -50,6 +60,7 @@ type conn struct {
 func (c *conn) Close() error {
 	err := c.UnixConn.Close()
 	c.closed.Do(func() {
+		closeAll(c.Take())
 		c.peer.close()
 		c.leave(c.peer.UID())
 	})

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"os/exec"
@@ -153,7 +154,25 @@ func reusedPid(t *testing.T) {
 			if unit, err := p.Unit(); !errors.Is(err, errGone) {
 				t.Errorf("the peer is taken to be in %q, %v", unit, err)
 			}
+			p.cred.Uid = 65534 // root may speak for others
+			mayNot(t, p)
 		})
+	}
+}
+
+// mayNot checks that p may make no call for a unit, not even for its own.
+func mayNot(t *testing.T, p *Peer) {
+	t.Helper()
+	s := &Server{Options: Options{Log: slog.New(slog.DiscardHandler)}}
+	for i, r := range routes {
+		if r.access != own {
+			continue
+		}
+		for _, unit := range []string{"", "myapp@v1.service"} {
+			if name, err := s.about(&call{route: &routes[i], peer: p}, unit); err == nil {
+				t.Errorf("%s for %q: it may, for %q", r.path, unit, name)
+			}
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"net/netip"
+	"os"
 	"time"
 
 	"github.com/switcheroo/switcheroo/internal/api"
@@ -15,6 +16,25 @@ type World interface {
 	Rollback(ctx context.Context, service, unit string) (to string, warm bool, err error)
 	SeeOut(ctx context.Context, unit string) (due bool, err error)
 	Expect(ctx context.Context, unit string, own bool) error
+	// Blocked says why rules cannot be changed now, "" if they can.
+	Blocked() string
+	Reserve(ctx context.Context, unit string, taken []uint16) (*controller.Reserved, error)
+	Keep(ctx context.Context, unit, name string, port uint16, l *os.File) error
+	Pause(ctx context.Context, service string, most time.Duration) error
+	Resume(ctx context.Context, service string) error
+}
+
+// Gate is where the connections of paused services wait.
+type Gate interface {
+	// Waiting is what waits, by service.
+	Waiting() map[string]Waiting
+}
+
+// Waiting is how many connections of a service wait, and how many had to since
+// the daemon started.
+type Waiting struct {
+	Now   int
+	Since uint64
 }
 
 // Units is systemd. Each call returns when ctx ends at the latest.
@@ -27,6 +47,21 @@ type Units interface {
 	// Carries reports whether the files of unit, which need not be loaded,
 	// have an [X-Switcheroo] section.
 	Carries(ctx context.Context, unit string) (bool, error)
+}
+
+// Doctor looks for what goes wrong on this host.
+type Doctor interface {
+	// Diagnose takes a few seconds at most. One that was made a moment ago will
+	// do unless it is wanted anew. What it returns is shared: it must not be
+	// changed.
+	Diagnose(ctx context.Context, anew bool) (*api.Diagnosis, error)
+}
+
+// Journal has what happened before the daemon's start, too.
+type Journal interface {
+	// History returns the latest switches and failures since a time, which may
+	// be zero, the latest last; of all services if service is "".
+	History(ctx context.Context, service string, since time.Time, lines int) ([]api.Event, error)
 }
 
 // Sockets is TCP on this host.

@@ -13,7 +13,7 @@ import (
 func (s *Server) view(ctx context.Context) (*controller.View, *api.Error) {
 	v, err := s.World.View(ctx)
 	if err != nil {
-		return nil, wrong(err, "look at the services")
+		return nil, s.wrong(err, "look at the services")
 	}
 	return v, nil
 }
@@ -44,7 +44,7 @@ func (s *Server) services(c *call) (any, *api.Error) {
 	}
 	all := []api.Service{}
 	for i := range v.Services {
-		all = append(all, serviceOf(v, &v.Services[i], counts))
+		all = append(all, s.withPause(v, &v.Services[i], serviceOf(v, &v.Services[i], counts)))
 	}
 	return all, nil
 }
@@ -58,7 +58,7 @@ func (s *Server) service(c *call) (any, *api.Error) {
 	if svc == nil {
 		return nil, noService(v, c.PathValue("name"))
 	}
-	return serviceOf(v, svc, counts), nil
+	return s.withPause(v, svc, serviceOf(v, svc, counts)), nil
 }
 
 func (s *Server) instances(c *call) (any, *api.Error) {
@@ -88,7 +88,7 @@ func (s *Server) selected(c *call) (*controller.View, map[uint16]Count, *api.Err
 	}
 	counts, e := s.Sockets.Count(c.Context(), portsOf(v))
 	if e != nil {
-		return nil, nil, wrong(e, "count connections")
+		return nil, nil, s.wrong(e, "count connections")
 	}
 	if counts == nil {
 		counts = map[uint16]Count{}
@@ -154,7 +154,7 @@ func (s *Server) connections(c *call) (any, *api.Error) {
 	}
 	found, e := s.Sockets.Connections(c.Context(), ports)
 	if e != nil {
-		return nil, wrong(e, "read connections")
+		return nil, s.wrong(e, "read connections")
 	}
 	all := []api.Connection{}
 	for _, f := range found {
@@ -230,7 +230,7 @@ func (s *Server) check(c *call) (any, *api.Error) {
 	}
 	found, err := s.Units.Check(c.Context(), name, what.Files)
 	if err != nil {
-		return nil, wrong(err, "check unit files")
+		return nil, s.wrong(err, "check unit files")
 	}
 	return found, nil
 }

@@ -25,13 +25,19 @@ var routes = []route{
 	{http.MethodGet, "/v1/instances", everyone, false, (*Server).instances},
 	{http.MethodGet, "/v1/switches", everyone, false, (*Server).switches},
 	{http.MethodGet, "/v1/connections/{name}", everyone, false, (*Server).connections},
+	{http.MethodGet, "/v1/doctor", everyone, false, (*Server).doctor},
+	{http.MethodGet, "/v1/history", everyone, false, (*Server).history},
 	{http.MethodGet, "/v1/events", everyone, true, (*Server).events},
 	{http.MethodGet, "/metrics", everyone, false, (*Server).metrics},
 	{http.MethodPost, "/v1/check", everyone, false, (*Server).check},
 	{http.MethodPost, "/v1/deploy", operators, true, (*Server).deploy},
 	{http.MethodPost, "/v1/rollback", operators, true, (*Server).rollback},
+	{http.MethodPost, "/v1/pause", operators, false, (*Server).pause},
+	{http.MethodPost, "/v1/resume", operators, true, (*Server).resume},
 	{http.MethodPost, "/v1/drain", own, true, (*Server).drain},
 	{http.MethodPost, "/v1/wait", own, true, (*Server).wait},
+	{http.MethodPost, "/v1/reserve", own, false, (*Server).reserve},
+	{http.MethodPost, "/v1/keep", own, false, (*Server).keep},
 }
 
 // verb is the last fixed part of the path: what callers know it by.
@@ -98,7 +104,7 @@ func (s *Server) dispatch(w http.ResponseWriter, req *http.Request, m methods) {
 		return
 	}
 	defer g.leave(c.peer.UID())
-	call := &call{Request: req, w: w, route: r, peer: c.peer}
+	call := &call{Request: req, w: w, route: r, peer: c.peer, conn: c}
 	if r.access == operators {
 		if err := s.allow(call, ""); err != nil {
 			fail(w, err)

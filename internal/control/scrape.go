@@ -22,12 +22,15 @@ var (
 		[]string{"service", "state"}, nil)
 	connectionsDesc = prometheus.NewDesc("switcheroo_connections", "Connections by instance and state: open, queued (not accepted yet) or half_open.",
 		[]string{"service", "unit", "state"}, nil)
+	pausedDesc  = prometheus.NewDesc("switcheroo_service_paused", "1 if new connections of the service wait, else 0.", []string{"service"}, nil)
+	waitingDesc = prometheus.NewDesc("switcheroo_held_connections", "Connections that wait because their service is paused.", []string{"service"}, nil)
+	heldDesc    = prometheus.NewDesc("switcheroo_held_connections_total", "Connections that had to wait.", []string{"service"}, nil)
 	trackedDesc = prometheus.NewDesc("switcheroo_conntrack_entries", "Entries in the kernel's table of connections.", nil, nil)
 	limitDesc   = prometheus.NewDesc("switcheroo_conntrack_entries_limit", "How many it may have.", nil, nil)
 )
 
 func (s scrape) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{currentDesc, servedDesc, instancesDesc, connectionsDesc, trackedDesc, limitDesc} {
+	for _, d := range []*prometheus.Desc{currentDesc, servedDesc, instancesDesc, connectionsDesc, pausedDesc, waitingDesc, heldDesc, trackedDesc, limitDesc} {
 		to <- d
 	}
 }
@@ -53,6 +56,7 @@ func (s scrape) Collect(to chan<- prometheus.Metric) {
 	if err != nil {
 		to <- prometheus.NewInvalidMetric(connectionsDesc, err)
 	}
+	waiting := s.Gate.Waiting()
 	for i := range v.Services {
 		svc := serviceOf(v, &v.Services[i], nil)
 		up := 0
@@ -60,6 +64,13 @@ func (s scrape) Collect(to chan<- prometheus.Metric) {
 			up = 1
 		}
 		gauge(servedDesc, up, svc.Name)
+		paused := 0
+		if v.Services[i].Pause != nil {
+			paused = 1
+		}
+		gauge(pausedDesc, paused, svc.Name)
+		gauge(waitingDesc, waiting[svc.Name].Now, svc.Name)
+		to <- prometheus.MustNewConstMetric(heldDesc, prometheus.CounterValue, float64(waiting[svc.Name].Since), svc.Name)
 		states := map[api.State]int{}
 		for _, in := range svc.Instances {
 			states[in.State]++

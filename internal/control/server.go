@@ -37,6 +37,9 @@ type Options struct {
 	Feed    *controller.Feed
 	Units   Units
 	Sockets Sockets
+	Gate    Gate
+	Doctor  Doctor
+	Journal Journal
 	Metrics *Metrics
 	Log     *slog.Logger
 	// Version and Backend are told to who asks.
@@ -49,6 +52,7 @@ type Server struct {
 	began       time.Time
 	conns       *gate
 	quick, long *gate
+	credentials *gate // of connections to the socket for them
 	refusals    refusals
 	exposition  http.Handler
 }
@@ -61,6 +65,8 @@ func New(o Options) *Server {
 		conns:   newGate(userConns, allConns),
 		quick:   newGate(userQuick, allQuick),
 		long:    newGate(userLong, allLong),
+
+		credentials: newGate(userConns, allConns),
 	}
 	o.Metrics.registry.MustRegister(scrape{s})
 	s.exposition = o.Metrics.handler(o.Log)
@@ -83,7 +89,9 @@ func (s *Server) Run(ctx context.Context, l *net.UnixListener) error {
 		},
 		ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
 	}
-	return run(ctx, h, &listener{UnixListener: l, gate: s.conns})
+	relief := newRelief()
+	defer relief.stop()
+	return run(ctx, h, &listener{UnixListener: l, gate: s.conns, relief: relief, full: tooMany})
 }
 
 // run has h answer on l until ctx ends.

@@ -20,7 +20,7 @@ func (c *Controller) act(ctx context.Context, a action) (changed bool) {
 	case dismiss:
 		c.dismiss(a)
 	case end:
-		c.end(a)
+		c.end(ctx, a)
 	case forget:
 		c.forget(a)
 	case prepare:
@@ -47,6 +47,15 @@ func (c *Controller) act(ctx context.Context, a action) (changed bool) {
 		return false
 	case stop:
 		c.start(ctx, task{stopTask, a.Old.ID}, func(ctx context.Context) result { return c.stop(ctx, a) })
+		return false
+	case disuse:
+		c.giveUp(a.Unit)
+	case unreserve:
+		r := *c.world.State.Reserved[a.Unit].clone()
+		c.start(ctx, task{unreserveTask, a.Unit}, func(ctx context.Context) result { return c.unreserve(ctx, a, r) })
+		return false
+	case release:
+		c.start(ctx, task{releaseTask, a.Service}, func(ctx context.Context) result { return c.release(ctx, a) })
 		return false
 	case reset:
 		n := about(Trouble, a.Service, &a.Old.Activation)
@@ -114,7 +123,7 @@ func (c *Controller) dismiss(a dismiss) {
 // seeOut are the kinds of tasks that see an old activation out.
 var seeOut = []taskKind{quiesceTask, promoteTask, drainTask}
 
-func (c *Controller) end(a end) {
+func (c *Controller) end(ctx context.Context, a end) {
 	o := c.oldOf(a.ID)
 	if o == nil {
 		return
@@ -124,6 +133,7 @@ func (c *Controller) end(a end) {
 	c.cancel(drainTask, a.ID)
 	c.dirty = true // its private port is guarded no longer
 	c.unsaved = true
+	c.clear(ctx, o)
 	n := about(Ended, a.Service, &o.Activation)
 	n.Took = c.Now() - o.Since
 	if o.Stopping {

@@ -19,6 +19,7 @@ type (
 		To      Activation
 		Back    bool // to an older one, because the current one is unfit
 		ByBoot  bool // because it was current before the boot
+		Due     bool // the one that has it is not kept warm
 		Why     string
 	}
 	// withdraw takes the rule of Service away: nothing is left to serve it.
@@ -72,6 +73,8 @@ type (
 		Unit     Unit
 		Instance config.Instance
 		Boot     bool // who started it, the boot or an operator, matters
+		// Reserved are the ports that it was given, by endpoint name.
+		Reserved map[string]uint16
 	}
 	// quiesce waits until the listener's queues of an old one are empty.
 	quiesce struct {
@@ -101,6 +104,8 @@ type (
 		Old        Retired
 		Invocation string
 	}
+	// release lets go what waits of a paused service.
+	release struct{ Service, Why string }
 	// reset clears the failed state of an old one that did not stop cleanly.
 	reset struct {
 		Service string

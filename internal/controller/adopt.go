@@ -13,7 +13,7 @@ func (c *Controller) sync(ctx context.Context) bool {
 	if !c.known || c.Now() < c.retry.at {
 		return false
 	}
-	installed, err := c.readRules(ctx)
+	installed, held, err := c.readRules(ctx)
 	if err != nil {
 		c.retry.failed(c.Now())
 		c.Log.Error("rules not read", "error", err, "again_in", c.retry.pause)
@@ -35,21 +35,27 @@ func (c *Controller) sync(ctx context.Context) bool {
 		}
 		installed = installed[n:]
 	}
+	c.adoptKept()
+	c.adoptPauses(held)
 	c.unsaved = true
 	c.settings.stale = true
 	c.synced = true
 	return true
 }
 
-func (c *Controller) readRules(ctx context.Context) ([]nat.Installed, error) {
+func (c *Controller) readRules(ctx context.Context) (installed []nat.Installed, held []nat.Held, err error) {
 	ctx, cancel := context.WithTimeout(ctx, applyTimeout)
 	defer cancel()
 	unlock, err := c.Router.Lock(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer unlock()
-	return c.Router.Read(ctx)
+	if installed, err = c.Router.Read(ctx); err != nil || c.Gate == nil {
+		return installed, nil, err
+	}
+	held, err = c.Gate.Holds(ctx)
+	return installed, held, err
 }
 
 // names returns the names of all services by their keys.

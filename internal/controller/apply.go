@@ -37,6 +37,7 @@ func (c *Controller) apply(ctx context.Context, moves []move) (changed bool) {
 	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), applyTimeout)
 	defer cancel()
 	began := c.Now()
+	c.block(nil)
 	unlock, err := c.Router.Lock(limited)
 	if err != nil {
 		c.failed(err)
@@ -58,6 +59,7 @@ func (c *Controller) apply(ctx context.Context, moves []move) (changed bool) {
 		c.dirty = true // one family may hold what was asked for, and the other not
 		return len(fit) < len(moves)
 	}
+	c.blocked.Store(nil)
 	if c.retry.at == 0 {
 		c.retry.pause, c.failure = 0, ""
 	}
@@ -92,6 +94,7 @@ const failedAgain = time.Minute
 // failed makes apply try again, and says why.
 func (c *Controller) failed(err error) {
 	c.retry.failed(c.Now())
+	c.block(err)
 	if c.failure == err.Error() && c.Now() < c.failedAt+failedAgain {
 		return
 	}
@@ -147,6 +150,9 @@ func (c *Controller) fit(ctx context.Context, a move) bool {
 		if !ok {
 			c.retry.failed(c.Now())
 			return false
+		}
+		if !a.Release && c.world.waits(c.world.State.Services[a.Service], cur, u) {
+			return false // its restart is on its way after all
 		}
 		return a.Release || u.Invocation != cur.ID || u.refusing()
 	case point:
@@ -213,7 +219,11 @@ func (c *Controller) moved(ctx, again context.Context, before *State, a move, to
 		}
 		n := about(Withdrawn, a.Service, was.Current)
 		n.From, n.Reason, n.Took = was.Current.Unit, a.Why, took
-		c.announce(slog.LevelWarn, "current one is gone, and no other is running: connections are refused until one is ready", n,
+		message := "current one is gone, and no other is running: connections are refused until one is ready"
+		if was.Pause != nil {
+			message = "current one is gone, and no other is running: connections wait while the service is paused"
+		}
+		c.announce(slog.LevelWarn, message, n,
 			"service", a.Service, "unit", was.Current.Unit, "reason", a.Why)
 		for id := range was.Refused {
 			delete(c.world.Prepared, id)

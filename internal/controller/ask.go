@@ -3,6 +3,8 @@ package controller
 import (
 	"context"
 	"errors"
+
+	"github.com/switcheroo/switcheroo/internal/nat"
 )
 
 // ErrStarting says that the first plan is not made yet.
@@ -36,6 +38,11 @@ func (c *Controller) View(ctx context.Context) (*View, error) {
 		return v, nil
 	}
 	return answer(ctx, c, func(context.Context) (*View, bool, error) { return c.look(), false, nil })
+}
+
+// Rules returns what the kernel shall hold.
+func (c *Controller) Rules(ctx context.Context) (nat.Rules, error) {
+	return answer(ctx, c, func(context.Context) (nat.Rules, bool, error) { return c.world.State.rules(), false, nil })
 }
 
 // look returns the view, made anew if something may have changed since it was.

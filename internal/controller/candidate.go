@@ -1,7 +1,9 @@
 package controller
 
 import (
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -49,16 +51,19 @@ func (p *planner) judge(u Unit, in *config.Instance, preferred string) (Activati
 	if p.alive && u.Restarts > 0 && u.Name != cur.Unit {
 		return refuse("systemd restarted it by itself, which is not a deploy: start it again to switch to it", false)
 	}
+	if why := p.unreachable(in); why != "" {
+		return refuse(why, false)
+	}
 	prep, done := p.Prepared[u.Invocation]
 	if !done || !same(in, &prep.Asked) || refused && prep.At <= r.At {
-		p.start(task{prepareTask, u.Invocation}, prepare{Unit: u, Instance: *in,
+		p.start(task{prepareTask, u.Invocation}, prepare{Unit: u, Instance: *in, Reserved: p.given(u),
 			Boot: p.svc.ByBoot || preferred != ""})
 		return none, false
 	}
 	if prep.Err != nil {
-		return refuse(prep.Err.Error(), false)
+		return refuse(prep.Err.Error(), errors.As(prep.Err, new(claimed)))
 	}
-	next := Activation{Unit: u.Name, ID: u.Invocation, ReadyAt: u.ReadyAt, Targets: prep.Targets, Instance: *in}
+	next := Activation{Unit: u.Name, ID: u.Invocation, ReadyAt: u.ReadyAt, Targets: prep.Targets, Lasting: prep.Lasting, Instance: *in}
 	if why := p.older(&next); why != "" {
 		p.do(supersede{Service: p.name, Activation: next, Why: why})
 		return none, false
@@ -77,6 +82,15 @@ func (p *planner) judge(u Unit, in *config.Instance, preferred string) (Activati
 		return refuse(fmt.Sprintf("it shares private port %d with %s: give each instance a port of its own", port, other.Unit), other != cur)
 	}
 	return next, true
+}
+
+// given returns the ports that the activation of u was given, by endpoint name.
+// One that has not asked has none, whatever those before it have.
+func (p *planner) given(u Unit) map[string]uint16 {
+	if r := p.State.Reserved[u.Name]; r != nil && r.For == u.Invocation {
+		return maps.Clone(r.Ports)
+	}
+	return nil
 }
 
 // taken reports whether u is current or old already, or is to be stopped

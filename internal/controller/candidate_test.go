@@ -139,3 +139,22 @@ func TestPlanAtBoot(t *testing.T) {
 			want("point app 443->10002->b1: it is ready"),
 	})
 }
+
+// What a process without the daemon serves is not taken from it, and is had when
+// it has ended.
+func TestEndpointOfTheLibrary(t *testing.T) {
+	bubble(t, func(h *host) {
+		d := h.run()
+		h.do(func() { h.kernel.claimedBy = `443 is served by "hello" (process 4711)` })
+		h.start(v1, app{})
+		d.shows("v1=refused ")
+		want := `443 is served by "hello" (process 4711), without the daemon: end that first, or give one of them another port`
+		if got := d.seen().Instance(v1).Reason; got != want {
+			t.Errorf("refused because %q", got)
+		}
+		time.Sleep(time.Minute)
+		h.went()
+		h.do(func() { h.kernel.claimedBy = "" })
+		h.serves("myapp", v1)
+	})
+}

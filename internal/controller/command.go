@@ -95,7 +95,8 @@ func (c *Controller) SeeOut(ctx context.Context, unit string) (due bool, err err
 				return true, true, nil
 			}
 			if o := svc.old(id); o != nil && !o.Ended {
-				c.world.Drains[id] = true
+				c.unsaved = c.unsaved || !o.Due
+				o.Due = true
 				return true, true, nil
 			}
 		}

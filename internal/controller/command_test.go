@@ -153,6 +153,63 @@ func TestDrainInStandby(t *testing.T) {
 	})
 }
 
+// An order outlives the daemon that took it.
+func TestDrainInStandbyOverARestart(t *testing.T) {
+	for name, of := range map[string]string{"an old one": v1, "the current one": v2} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(h *host) {
+				d := h.run()
+				a := app{file: "Listen=443\nStandbySec=10min", busy: 30 * time.Second}
+				h.start(v1, a)
+				h.serves("myapp", v1)
+				h.start(v2, a)
+				h.serves("myapp", v2)
+				d.shows("v2=current v1=standby ")
+				if due, err := d.SeeOut(h.ctx, of); !due || err != nil {
+					t.Errorf("%v, %v", due, err)
+				}
+				if of == v1 {
+					d.shows("v2=current v1=draining ")
+				} else {
+					h.serves("myapp", v1)
+				}
+				began := h.now()
+				h.kill()
+				h.run()
+				h.is(of, "inactive")
+				if took := h.now() - began; took > 2*time.Minute {
+					t.Errorf("it took %s", took)
+				}
+			})
+		})
+	}
+}
+
+// One that was to go, and got the traffic back after all, is kept warm when it
+// is old again.
+func TestDrainIsOver(t *testing.T) {
+	bubble(t, func(h *host) {
+		d := h.run()
+		a := app{file: "Listen=443\nStandbySec=10min", busy: 30 * time.Second}
+		h.start(v1, a)
+		h.serves("myapp", v1)
+		h.start(v2, a)
+		h.serves("myapp", v2)
+		if due, err := d.SeeOut(h.ctx, v1); !due || err != nil {
+			t.Errorf("%v, %v", due, err)
+		}
+		d.shows("v2=current v1=draining ")
+		d.goBack(v1, v1, true, nil)
+		h.serves("myapp", v1)
+		h.start(v3, a)
+		h.serves("myapp", v3)
+		time.Sleep(time.Minute)
+		if role := d.seen().Instance(v1).Role; role != RoleStandby {
+			t.Errorf("v1 is %s", roleNames[role])
+		}
+	})
+}
+
 // A unit's own ExecStop= that drains: while it does, the connections are seen
 // out although the unit is on its way down.
 func TestDrainFromExecStop(t *testing.T) {

@@ -1,22 +1,30 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/switcheroo/switcheroo/internal/config"
 )
 
-// Options are the parts that a Controller works with. All but Ready and Tell
-// are required.
+// Options are the parts that a Controller works with. All but Gate, Ready, Tell,
+// Keeper and PrivatePorts are required.
 type Options struct {
 	Units   Units
 	Router  Router
 	Sockets Sockets
 	Prober  Prober
 	Store   Store
-	Log     *slog.Logger
+	Gate    Gate // without it nothing can be paused
+	// Keeper is optional: without it no port is reserved.
+	Keeper Keeper
+	Log    *slog.Logger
+	// PrivatePorts are those to reserve; by default config.DefaultPrivatePorts.
+	PrivatePorts config.PortRange
 	// Now is CLOCK_MONOTONIC, the clock of systemd's timestamps.
 	Now func() time.Duration
 	// Ready is called once, when the first plan has been carried out.
@@ -49,9 +57,11 @@ type Controller struct {
 	told            map[string]string        // why a unit was refused, as last logged
 
 	sightings map[string]uint64 // how often each unit was seen anew
+	ports     config.PortRange  // to reserve
 
 	inspections inspections
-	view        atomic.Pointer[View] // nil once something may have changed
+	view        atomic.Pointer[View]     // nil once something may have changed
+	blocked     atomic.Pointer[blockage] // nil if the rules are as they should be
 
 	results chan result
 	nudges  chan struct{}
@@ -69,12 +79,16 @@ func New(o Options) *Controller {
 		doubts:    map[string]time.Duration{},
 		told:      map[string]string{},
 		sightings: map[string]uint64{},
+		ports:     cmp.Or(o.PrivatePorts, config.DefaultPrivatePorts),
 
 		inspections: inspections{done: map[string]bool{}},
 		results:     make(chan result),
 		nudges:      make(chan struct{}, 1),
 		asks:        make(chan ask),
 		tasks:       map[task]*running{},
+	}
+	if c.Keeper == nil {
+		c.Keeper = noKeeper{}
 	}
 	c.settings = newSettings(o.Log, c.announce)
 	return c

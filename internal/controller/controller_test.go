@@ -135,7 +135,7 @@ func TestNoNeedlessCall(t *testing.T) {
 		})
 		h.start(v2, app{})
 		h.serves("myapp", v2)
-		want := []string{"Listeners " + v2, "Probe", "Lock", "Status " + v2, "Apply", "Save", "Status " + v2, "SaveCurrent"}
+		want := []string{"Listeners " + v2, "Claimed", "Probe", "Lock", "Status " + v2, "Apply", "Save", "Status " + v2, "SaveCurrent"}
 		h.do(func() {
 			if diff := cmp.Diff(want, calls[:min(len(want), len(calls))]); diff != "" {
 				t.Errorf("calls (-want +got):\n%s", diff)

@@ -49,7 +49,7 @@ func privatePort(in *config.Instance, l config.Listen, ls []Listener) (uint16, e
 	case len(ports) > 1:
 		return 0, fmt.Errorf("it listens on several ports (%s): say which one serves Listen=%s with Port=", list(ls, 0), l)
 	case slices.ContainsFunc(in.Listen, func(l config.Listen) bool { return l.Port == ports[0] }):
-		return 0, fmt.Errorf("it listens on the public port %d itself: let it listen on port 0, or on any other", ports[0])
+		return 0, fmt.Errorf("it listens on the public port %d itself: let it listen on port 0, or on any other; if it is what the next one is to replace, set Port=%[1]d", ports[0])
 	}
 	return ports[0], nil
 }

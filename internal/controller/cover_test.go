@@ -14,7 +14,7 @@ import (
 // section returns what a section with these lines asks for.
 func section(t testing.TB, lines string) *config.Instance {
 	t.Helper()
-	in, err := config.ParseInstance("app@1.service", []config.File{{Path: "app@.service", Data: []byte("[X-Switcheroo]\n" + lines + "\n")}})
+	in, err := config.ParseInstance("app@1.service", []config.File{{Path: "app@1.service.d/app.conf", Data: []byte("[X-Switcheroo]\n" + lines + "\n")}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +78,8 @@ func TestCover(t *testing.T) {
 		"not on one of Port=": {"Listen=https=443 http=80\nPort=https=1443 http=1080", "[::]:1443", nil,
 			"nothing listens on its private port 1080 (Port= for Listen=http=80)"},
 		"the public port": {"Listen=443", "[::]:443", nil,
-			"it listens on the public port 443 itself: let it listen on port 0, or on any other"},
+			"it listens on the public port 443 itself: let it listen on port 0, or on any other; if it is what the next one is to replace, set Port=443"},
+		"the public port, and Port= says so": {"Listen=443\nPort=443", "[::]:443", []string{"IPv4+IPv6 443->443"}, ""},
 		"loopback for the network": {"Listen=443", "127.0.0.1:1000 [::1]:1000", nil,
 			"it listens on loopback only (127.0.0.1:1000, [::1]:1000), which the network cannot reach: let it listen on all addresses, or set Scope=localhost"},
 		"loopback for the network only": {"Listen=443\nScope=network", "127.0.0.1:1000", nil,

@@ -28,6 +28,14 @@ var lives = map[string]struct {
 		h.start(v2, app{})
 		h.deployed(v2, v1)
 	}},
+	"adoption": {play: func(h *host) {
+		h.systemctl("enable", plain)
+		h.do(func() { h.remembers = 1 })
+		h.start(plain, app{port: 443, file: adopted, kind: "simple", busy: 3 * time.Second})
+		h.deployed(plain)
+		h.start(v2, app{})
+		h.deployed(v2, plain)
+	}},
 	"deploy while another drains": {play: func(h *host) {
 		h.systemctl("enable", v1)
 		h.start(v1, app{file: "Listen=443\nStandbySec=0", busy: 20 * time.Second})
@@ -87,6 +95,21 @@ var lives = map[string]struct {
 	}},
 	"restarted": {play: func(h *host) {
 		h.start(v1, app{stopTakes: time.Second, readyAfter: time.Second})
+		h.deployed(v1)
+		h.systemctl("restart", v1)
+		time.Sleep(3 * time.Second)
+		h.deployed(v1)
+	}},
+	"deploy of what is started by exec": {play: func(h *host) {
+		h.start(v1, app{exec: true, busy: time.Second})
+		h.deployed(v1)
+		h.start(v2, app{exec: true})
+		h.deployed(v2, v1)
+		h.systemctl("stop", v2)
+		time.Sleep(3 * time.Second)
+	}},
+	"restarted, and started by exec": {play: func(h *host) {
+		h.start(v1, app{exec: true, stopTakes: time.Second, readyAfter: time.Second})
 		h.deployed(v1)
 		h.systemctl("restart", v1)
 		time.Sleep(3 * time.Second)

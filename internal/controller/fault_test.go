@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -51,6 +52,58 @@ func TestLockIsHeldByOthers(t *testing.T) {
 		h.do(func() { h.kernel.lockedBy = nil })
 		h.serves("myapp", v2)
 		h.deployed(v2, v1)
+	})
+}
+
+// Who asks why nothing moves is told while the loop itself waits, and after.
+func TestBlocked(t *testing.T) {
+	bubble(t, func(h *host) {
+		d := h.run()
+		h.start(v1, app{})
+		h.deployed(v1)
+		if why := d.Blocked(); why != "" {
+			t.Errorf("nothing is in the way, and it says %q", why)
+		}
+		h.do(func() { h.kernel.lockedBy = new(daemon) })
+		h.start(v2, app{})
+		h.until("it waits", time.Minute, func() bool { return d.Blocked() != "" })
+		if why := d.Blocked(); why != "process 4711 (test)" {
+			t.Errorf("while it waits: %q", why)
+		}
+		time.Sleep(time.Minute)
+		if why := d.Blocked(); why != "context deadline exceeded" {
+			t.Errorf("after a try: %q", why)
+		}
+		h.do(func() { h.kernel.lockedBy = nil })
+		h.serves("myapp", v2)
+		synctest.Wait()
+		if why := d.Blocked(); why != "" {
+			t.Errorf("afterwards: %q", why)
+		}
+	})
+}
+
+// A view tells the activation that the rules lead to from the one that runs.
+func TestViewWhileTheRulesLag(t *testing.T) {
+	bubble(t, func(h *host) {
+		d := h.run()
+		h.start(v1, app{})
+		h.deployed(v1)
+		h.until("it serves", time.Minute, func() bool { return d.seen().Instance(v1).Serves() })
+		h.do(func() { h.kernel.lockedBy = new(daemon) })
+		h.systemctl("stop", v1)
+		h.is(v1, "inactive")
+		time.Sleep(time.Minute)
+		if in := d.seen().Instance(v1); in.Role != RoleCurrent || in.Serves() {
+			t.Errorf("it is %s, serves %v", roleNames[in.Role], in.Serves())
+		}
+		h.start(v1, app{})
+		time.Sleep(time.Minute)
+		if in := d.seen().Instance(v1); in.Role != RoleCurrent || in.Serves() || in.Activation == in.Status.Invocation {
+			t.Errorf("it is %s, serves %v", roleNames[in.Role], in.Serves())
+		}
+		h.do(func() { h.kernel.lockedBy = nil })
+		h.until("it serves again", time.Minute, func() bool { return d.seen().Instance(v1).Serves() })
 	})
 }
 

@@ -34,6 +34,8 @@ type host struct {
 	current  []byte
 	booted   time.Duration
 	lastPort uint16
+	kept     map[string]uint16 // listeners, and their ports, in systemd's store
+	waiting  map[uint16]int    // connections in the queues of those that nobody accepts on
 
 	daemon *daemon
 	calls  int                     // by daemons, so far
@@ -41,7 +43,10 @@ type host struct {
 	events func(Event) []Event     // what becomes of an event on its way
 	faulty bool                    // no wonder if rules are not what they should be
 	stops  []string                // units for which StopUnit was called
-	log    bytes.Buffer
+
+	remembers int        // what conntrack remembers of public ports
+	forgot    [][]uint16 // the ports that Forget was called for
+	log       bytes.Buffer
 }
 
 // daemon is one process: when it is dead, its calls have no effect.
@@ -85,7 +90,7 @@ func (h *host) now() time.Duration { return time.Since(h.epoch) + time.Hour }
 func (h *host) run() *daemon {
 	ctx, cancel := context.WithCancel(h.ctx)
 	d := &daemon{host: h, events: make(chan Event, 10000), cancel: cancel, done: make(chan struct{})}
-	d.Controller = New(Options{Units: d, Router: d, Sockets: d, Prober: d, Store: d, Now: h.now,
+	d.Controller = New(Options{Units: d, Router: d, Gate: d, Sockets: d, Prober: d, Store: d, Keeper: d, Now: h.now,
 		Log:   slog.New(slog.NewTextHandler(logWriter{h}, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Ready: func() { d.ready.Store(true) }})
 	h.mu.Lock()
@@ -304,7 +309,7 @@ func (h *host) watchRules(patience time.Duration) {
 			for f, services := range h.kernel.families {
 				for name, in := range services {
 					key := fmt.Sprint(f, name)
-					if _, ok := since[key]; !ok || !up || h.runs(in.Activation) {
+					if _, ok := since[key]; !ok || !up || h.runs(in.Activation) || h.queues(in.Activation) {
 						since[key] = h.now()
 					}
 					if took := h.now() - since[key]; took > patience {

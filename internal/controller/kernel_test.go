@@ -17,16 +17,18 @@ import (
 // kernel holds rules as the real one does: in two tables, IPv4 and IPv6, that
 // are written one after the other.
 type kernel struct {
-	families [2]map[string]installed // by service
-	guarded  []uint16
-	lockedBy *daemon
-	applies  int
-	unknown  bool                // what was applied last was not in the state that had been saved
-	halves   int                 // services that have lost one family and kept the other
-	lopsided int                 // services that were left with one family
-	flushed  bool                // another program has flushed a family
-	path     map[string][]string // activations that a service has pointed at in IPv4, in order
-	between  func() error        // is called between the two commits
+	families  [2]map[string]installed // by service
+	guarded   []uint16
+	lockedBy  *daemon
+	claimedBy string // who serves without the daemon
+	applies   int
+	unknown   bool                // what was applied last was not in the state that had been saved
+	halves    int                 // services that have lost one family and kept the other
+	lopsided  int                 // services that were left with one family
+	flushed   bool                // another program has flushed a family
+	path      map[string][]string // activations that a service has pointed at in IPv4, in order
+	between   func() error        // is called between the two commits
+	holds     []nat.Hold
 }
 
 type installed struct {
@@ -101,6 +103,22 @@ func (d *daemon) Lock(ctx context.Context) (func(), error) {
 	}
 }
 
+// Holder names the test, whenever it stands in the way.
+func (d *daemon) Holder() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if by := d.kernel.lockedBy; by != nil && by != d {
+		return "process 4711 (test)"
+	}
+	return ""
+}
+
+func (d *daemon) Claimed(ctx context.Context, rd nat.Redirect) (string, error) {
+	err := d.enter(ctx, "Claimed", 0)
+	defer d.mu.Unlock()
+	return d.kernel.claimedBy, err
+}
+
 func (d *daemon) Apply(ctx context.Context, want nat.Rules) (nat.Change, error) {
 	err := d.enter(ctx, "Apply", 2*time.Millisecond)
 	defer d.mu.Unlock()
@@ -149,7 +167,7 @@ func (d *daemon) Apply(ctx context.Context, want nat.Rules) (nat.Change, error) 
 		}
 		k.families[i] = next
 	}
-	k.guarded = want.Guarded
+	k.guarded, k.holds = want.Guarded, want.Holds
 	for name := range k.families[0] {
 		if _, ok := k.families[1][name]; !ok {
 			k.lopsided++
@@ -217,6 +235,18 @@ func (d *daemon) Foreign(ctx context.Context, redirects []nat.Redirect) ([]nat.F
 
 func (d *daemon) Quiesce(ctx context.Context, ports []uint16, limit time.Duration) (Left, error) {
 	return d.idle(ctx, "Quiesce", ports, limit, func(u *fakeUnit) time.Duration { return 20*time.Millisecond + u.queued })
+}
+
+func (d *daemon) Forget(ctx context.Context, ports []uint16) (int, error) {
+	err := d.enter(ctx, "Forget", 0)
+	defer d.mu.Unlock()
+	if err != nil {
+		return 0, err
+	}
+	n := d.remembers
+	d.remembers = 0
+	d.forgot = append(d.forgot, ports)
+	return n, nil
 }
 
 func (d *daemon) Drain(ctx context.Context, ports []uint16, limit time.Duration) (Left, error) {

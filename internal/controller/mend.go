@@ -46,6 +46,7 @@ func (s *State) mend() []string {
 			return true
 		})
 	}
+	told = append(told, s.mendReserved()...)
 	if s.rules().Validate() == nil {
 		return told
 	}

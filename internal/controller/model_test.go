@@ -89,6 +89,7 @@ func (m *model) app(service string) app {
 	case 8:
 		a.readyAfter = second(10)
 	}
+	a.exec = !a.deaf && a.listen == nil && a.kind == "" && m.rand.IntN(3) == 0
 	return a
 }
 
@@ -98,7 +99,7 @@ func (m *model) step() {
 	unit := m.unit(service, 1+m.rand.IntN(4))
 	loaded := false
 	m.do(func() { loaded = m.units[unit] != nil })
-	switch n := m.rand.IntN(20); {
+	switch n := m.rand.IntN(22); {
 	case n < 8:
 		if m.active(unit) == "active" {
 			return
@@ -144,6 +145,13 @@ func (m *model) step() {
 		time.Sleep(time.Duration(m.rand.IntN(8000)) * time.Millisecond)
 		m.say("%v works again", kind)
 		m.do(func() { m.before, m.faulty = nil, false })
+	case n == 20:
+		most := time.Duration(1+m.rand.IntN(40)) * time.Second
+		m.say("pause %s for %s", service, most)
+		m.do(func() { d := m.daemon; go d.Pause(m.ctx, service, most) })
+	case n == 21:
+		m.say("resume %s", service)
+		m.do(func() { d := m.daemon; go d.Resume(m.ctx, service) })
 	case n == 19:
 		m.say("flush")
 		var d *daemon
@@ -191,6 +199,11 @@ func (m *model) fit(service string) bool {
 // check checks what has to be so when all is calm.
 func (m *model) check() {
 	summary := m.summary()
+	m.do(func() {
+		if len(m.kernel.holds) > 0 {
+			m.t.Errorf("held for ever: %+v", m.kernel.holds)
+		}
+	})
 	saved := m.saved()
 	for _, service := range []string{"a", "b"} {
 		serving := m.serving(service)

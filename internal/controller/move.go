@@ -10,7 +10,7 @@ func (s *State) move(a move, now time.Duration) {
 		svc.Down = true
 		svc.Refused = nil // with nothing to serve, they get another try
 		if a.Release {
-			svc.Current, svc.Down = nil, false
+			svc.Current, svc.Down, svc.Pause = nil, false, nil
 		}
 	case point:
 		s.service(a.Service).point(a, now)
@@ -54,6 +54,7 @@ func (svc *Service) point(a point, now time.Duration) {
 		} else {
 			o.StandbyUntil = now + to.Instance.Standby
 		}
+		o.Due = a.Due
 		svc.retire(o)
 	}
 	svc.Current, svc.Down = &to, false

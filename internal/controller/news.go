@@ -35,13 +35,15 @@ const (
 	Repaired      Kind = "repaired"
 	RulesFailed   Kind = "rules-failed"
 	Obstructed    Kind = "obstructed"
+	Paused        Kind = "paused"
+	Resumed       Kind = "resumed"
 	Trouble       Kind = "trouble"
 )
 
 // Kinds are all of them.
 var Kinds = []Kind{Probing, NotReady, Refused, Superseded, Switching, Switched, SwitchedBack, Withdrawn, Released,
 	Quiesced, Enabled, DrainBegan, Drained, DrainExpired, StopBegan, Stopped, Ended, Adopted, Renamed, Misconfigured,
-	Repaired, RulesFailed, Obstructed, Trouble}
+	Repaired, RulesFailed, Obstructed, Paused, Resumed, Trouble}
 
 // News is one thing that happened.
 type News struct {
@@ -57,6 +59,7 @@ type News struct {
 	Reason     string
 	Took       time.Duration
 	Left       Left
+	Waited     LetGo // of Resumed
 }
 
 // newsKey is under which a context carries the News that a log record tells.

@@ -64,12 +64,12 @@ func (p *planner) seeOut(o *Retired, u Unit) {
 	switch {
 	case o.Stopping:
 		p.stop(o, u)
-	case u.ending() && !p.Drains[o.ID]: // by somebody else's hand
+	case u.ending() && !o.Due: // by somebody else's hand
 	case o.QuiescedAt == 0:
 		p.start(task{quiesceTask, o.ID}, quiesce{Service: p.name, Old: *o})
-	case o.standby(p.Now) && !p.Drains[o.ID]:
+	case o.standby(p.Now) && !o.Due:
 		p.do(wake{At: o.StandbyUntil})
-	case !o.Rejected && p.watched() && !p.Drains[o.ID]: // until the current one is found well, or not
+	case !o.Rejected && p.watched() && !o.Due: // until the current one is found well, or not
 	case !o.Promoted && (p.svc.serving() != nil || o.Promoting && p.svc.Current != nil):
 		p.promote(o)
 	case !o.Drained:

@@ -38,8 +38,9 @@ func plan(w *world) []action {
 		p = planner{world: w, name: name, svc: svc, actions: p.actions}
 		p.current()
 		p.oldOnes()
+		p.pause()
 	}
-	return p.actions
+	return append(p.actions, w.unreserves()...)
 }
 
 func (p *planner) do(a action) { p.actions = append(p.actions, a) }
@@ -54,6 +55,9 @@ func (p *planner) start(t task, a action) {
 // point plans a move of the traffic.
 func (p *planner) point(a point) {
 	a.Service = p.name
+	if cur := p.svc.serving(); cur != nil {
+		a.Due = p.Drains[cur.ID]
+	}
 	p.moving, p.target = true, a.To.ID
 	p.do(a)
 }
@@ -94,6 +98,7 @@ func (p *planner) current() {
 			why = cmp.Or(sick, ended(u, same))
 		}
 		p.point(point{To: back.Activation, Back: true, Why: why})
+	case cur != nil && p.waits(p.svc, cur, u): // clients queue until it is back
 	case cur != nil && (!same || u.refusing()):
 		p.withdraw(withdraw{Why: ended(u, same)})
 	}
@@ -184,14 +189,14 @@ func (p *planner) reconfigure(cur *Activation) {
 	prep, done := p.Prepared[cur.ID]
 	switch {
 	case !done || !same(in, &prep.Asked) || refused && prep.At <= r.At:
-		p.start(task{prepareTask, cur.ID}, prepare{Unit: p.Units[cur.Unit], Instance: *in})
+		p.start(task{prepareTask, cur.ID}, prepare{Unit: p.Units[cur.Unit], Instance: *in, Reserved: p.given(p.Units[cur.Unit])})
 	case prep.Err != nil:
 		p.do(refuse{Service: p.name, Unit: cur.Unit, ID: cur.ID, Asked: *in, Reason: prep.Err.Error()})
 	case sameRouting(in, &cur.Instance) && slices.Equal(prep.Targets, cur.Targets):
 		p.do(adopt{Service: p.name, Instance: *in})
 	default:
 		next := *cur
-		next.Targets, next.Instance, next.Found = prep.Targets, *in, false
+		next.Targets, next.Lasting, next.Instance, next.Found = prep.Targets, prep.Lasting, *in, false
 		why := "its unit file was changed"
 		if cur.Found {
 			why = "the rules found were not complete"

@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"net/netip"
+	"os"
 	"time"
 
 	"github.com/switcheroo/switcheroo/internal/config"
@@ -39,14 +40,31 @@ func (p Permanent) Unwrap() error { return p.Err }
 type Router interface {
 	// Lock excludes other writers of the rules until unlock is called.
 	Lock(ctx context.Context) (unlock func(), err error)
+	// Holder names who keeps Lock or Apply waiting, in words; "" if nobody is
+	// known to. It may be called at any time.
+	Holder() string
 	// Apply and Read are nat.Backend's; the caller holds the lock.
 	Apply(ctx context.Context, want nat.Rules) (nat.Change, error)
 	Read(ctx context.Context) ([]nat.Installed, error)
 	// Families are those that rules can be written for and that this host
 	// has addresses of.
 	Families() nat.Family
+	// Claimed says who else, without the daemon, leads the endpoints of a
+	// redirect to himself; "" if nobody does.
+	Claimed(ctx context.Context, rd nat.Redirect) (who string, err error)
 	// Foreign returns others' rules that stand in the way of redirects.
 	Foreign(ctx context.Context, redirects []nat.Redirect) ([]nat.Finding, error)
+}
+
+// Gate is where the new connections of paused services wait, once rules with a
+// nat.Hold are in force.
+type Gate interface {
+	// Holds returns the pauses that the rules hold; the caller holds the lock.
+	Holds(ctx context.Context) ([]nat.Held, error)
+	// Release lets the connections of a service go, as fast as it accepts
+	// them, and returns once none waits. When ctx ends first, they are held
+	// again.
+	Release(ctx context.Context, service string) (LetGo, error)
 }
 
 // Left counts what had not ended when a wait was given up.
@@ -65,6 +83,10 @@ type Sockets interface {
 	// Drain waits until no connection to ports is left, at most limit
 	// (config.Infinity: without limit).
 	Drain(ctx context.Context, ports []uint16, limit time.Duration) (Left, error)
+	// Forget makes the kernel forget the connections that ports had without a
+	// redirect, and returns how many it remembered: the next one from the
+	// same source port is a new one. No connection may be left there.
+	Forget(ctx context.Context, ports []uint16) (int, error)
 }
 
 // Prober asks an instance whether it serves.
@@ -73,6 +95,38 @@ type Prober interface {
 	// when ctx ends at the latest.
 	Probe(ctx context.Context, p config.Probe, addr netip.AddrPort) error
 }
+
+// Keeper keeps copies of the listeners that instances have bound, also while no
+// daemon runs, under keys of the Controller's. Its methods may be called by
+// several goroutines; only those with a context may take a moment.
+type Keeper interface {
+	// Free reports whether nothing on this host is in the way of a listener on
+	// port. If it is to be quiet, too, nothing is bound there: no connection
+	// that is just over, which only SO_REUSEADDR overlooks.
+	Free(port uint16, quiet bool) bool
+	// Keep keeps a copy of l, which is an error unless that is a TCP socket of
+	// this host's which listens on port. The caller still closes l.
+	Keep(ctx context.Context, key string, port uint16, l *os.File) error
+	// Kept returns the keys of all copies, and the port of each.
+	Kept() map[string]uint16
+	// Copy returns another copy, for the caller to close; nil if none is kept.
+	Copy(key string) (*os.File, error)
+	// Waiting returns how many connections wait in the queues of the listeners
+	// on port.
+	Waiting(ctx context.Context, port uint16) (int, error)
+	// Drop closes the copy of that key.
+	Drop(key string)
+}
+
+// noKeeper keeps nothing.
+type noKeeper struct{}
+
+func (noKeeper) Free(uint16, bool) bool                               { return false }
+func (noKeeper) Keep(context.Context, string, uint16, *os.File) error { return ErrNoPorts }
+func (noKeeper) Kept() map[string]uint16                              { return map[string]uint16{} }
+func (noKeeper) Copy(string) (*os.File, error)                        { return nil, nil }
+func (noKeeper) Waiting(context.Context, uint16) (int, error)         { return 0, nil }
+func (noKeeper) Drop(string)                                          {}
 
 // Store keeps State across the daemon's restarts, and the names of the current
 // units across reboots.

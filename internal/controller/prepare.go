@@ -30,7 +30,7 @@ func (c *Controller) prepare(ctx context.Context, a prepare) result {
 	} else {
 		atBoot <- false
 	}
-	p.Targets, p.Err = c.ready(ctx, a)
+	p.Targets, p.Lasting, p.Err = c.ready(ctx, a)
 	p.AtBoot = <-atBoot
 	return func(context.Context) {
 		p.At = c.Now()
@@ -39,49 +39,45 @@ func (c *Controller) prepare(ctx context.Context, a prepare) result {
 }
 
 // ready waits until the candidate listens and answers, for its ProbeTimeout at
-// most.
-func (c *Controller) ready(ctx context.Context, a prepare) ([]nat.Target, error) {
+// most. lasting reports whether its listeners outlive it.
+func (c *Controller) ready(ctx context.Context, a prepare) (targets []nat.Target, lasting bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, a.Instance.ProbeTimeout)
 	defer cancel()
 	targets, ls, err := c.find(ctx, a)
 	if err != nil {
-		return nil, err
+		return nil, false, err
+	}
+	if err := c.unclaimed(ctx, &a.Instance, targets); err != nil {
+		return nil, false, err
 	}
 	addrs, err := probeAddrs(targets, ls)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	for _, addr := range addrs {
 		if err := c.answers(ctx, a.Instance.Probe, addr); err != nil {
-			return nil, fmt.Errorf("it did not pass Probe=%s on %s within %s: %w", a.Instance.Probe, addr, a.Instance.ProbeTimeout, err)
+			return nil, false, fmt.Errorf("it did not pass Probe=%s on %s within %s: %w", a.Instance.Probe, addr, a.Instance.ProbeTimeout, err)
 		}
 	}
-	return targets, nil
+	return targets, c.lasting(ctx, a.Unit, targets), nil
 }
 
 // find returns the targets of a candidate. One that says itself when it is
 // ready must be listening by then; of others, the listeners must have been the
 // same for a while.
 func (c *Controller) find(ctx context.Context, a prepare) ([]nat.Target, []Listener, error) {
-	scope := a.Unit
-	if a.Instance.Ports != nil {
-		scope = Unit{} // anybody may listen for it: a socket unit, a container's proxy
-	}
 	var last []Listener
 	var reason error // why not yet
 	since := c.Now()
 	for {
-		ls, err := c.Units.Listeners(ctx, scope)
+		f, err := c.lookFor(ctx, a)
 		switch {
 		case err != nil && ctx.Err() != nil: // said already
 		case err != nil:
 			reason, since = fmt.Errorf("its listening sockets could not be read: %w", err), c.Now()
 		default:
-			var targets []nat.Target
-			targets, reason = cover(&a.Instance, ls)
-			if ls = slices.Clone(ls); a.Instance.Ports != nil {
-				ls = on(ls, a.Instance.Ports)
-			}
+			targets, ls := f.targets, f.listeners
+			reason = f.reason
 			slices.SortFunc(ls, func(a, b Listener) int { return a.Addr.Compare(b.Addr) })
 			if !slices.Equal(ls, last) {
 				last, since = ls, c.Now()

@@ -16,6 +16,7 @@ func (c *Controller) refresh(ctx context.Context) (next time.Duration) {
 	c.rename()
 	w.Settings, w.Members = c.settings.effective(w.State, w.Units)
 	w.Released = c.settings.none
+	c.findKept()
 	w.prune()
 	for t, r := range c.tasks {
 		if t.Kind == prepareTask && w.Units[r.unit].Invocation != t.ID {

@@ -136,7 +136,7 @@ func (c *Controller) probeCurrent(ctx context.Context, a watch) error {
 func (c *Controller) drain(ctx context.Context, a drain) result {
 	limit := a.Old.Instance.Drain
 	left, err := c.persist(ctx, limit-c.spent(limit, a.Old.QuiescedAt), func(limit time.Duration) (Left, error) {
-		return c.Sockets.Drain(ctx, a.Old.ports(), limit)
+		return c.emptied(ctx, &a.Old.Activation, limit)
 	})
 	return func(context.Context) {
 		o := c.oldOf(a.Old.ID)

@@ -15,6 +15,10 @@ import (
 // which are not to have the traffic. Times are CLOCK_MONOTONIC, as systemd's.
 type State struct {
 	Services map[string]*Service `json:"services"`
+	// Reserved are the private ports that units were given, by unit.
+	Reserved map[string]*Reservation `json:"reserved,omitempty"`
+	// LastPort is the last one that was given.
+	LastPort uint16 `json:"last_port,omitempty"`
 }
 
 // Service is one public name.
@@ -30,6 +34,8 @@ type Service struct {
 	Before string `json:"before,omitempty"`
 	// Old are the earlier ones that are still there, the newest first.
 	Old []*Retired `json:"old,omitempty"`
+	// Pause: new connections wait. nil: they do not.
+	Pause *Pause `json:"-"`
 	// Refused maps InvocationIDs that did not get the traffic to why.
 	Refused map[string]Refusal `json:"refused,omitempty"`
 }
@@ -42,6 +48,8 @@ type Activation struct {
 	Since    time.Duration   `json:"since"` // in its present role
 	Targets  []nat.Target    `json:"targets"`
 	Instance config.Instance `json:"instance"` // as it was last valid
+	// Lasting: its listeners are systemd's, and outlive it.
+	Lasting bool `json:"lasting,omitempty"`
 	// Found: Targets are those of rules that were found, perhaps not all.
 	Found bool `json:"found,omitempty"`
 }
@@ -50,6 +58,7 @@ type Activation struct {
 type Retired struct {
 	Activation
 	StandbyUntil time.Duration `json:"standby_until"`
+	Due          bool          `json:"due,omitempty"`      // by order: not kept warm
 	Rejected     bool          `json:"rejected,omitempty"` // never to have the traffic again
 	Why          string        `json:"why,omitempty"`      // of Rejected
 	QuiescedAt   time.Duration `json:"quiesced_at,omitempty"`
@@ -78,6 +87,19 @@ func (a *Activation) ports() []uint16 {
 	var ports []uint16
 	for _, t := range a.Targets {
 		ports = append(ports, t.Port)
+	}
+	slices.Sort(ports)
+	return slices.Compact(ports)
+}
+
+// public returns those of a's private ports that are its public ones: of a
+// server from before there were redirects.
+func (a *Activation) public() []uint16 {
+	var ports []uint16
+	for _, t := range a.Targets {
+		if t.Port == t.Endpoint.Port {
+			ports = append(ports, t.Port)
+		}
 	}
 	slices.Sort(ports)
 	return slices.Compact(ports)
@@ -222,6 +244,11 @@ func (s *State) rules() nat.Rules {
 			}
 		}
 	}
+	for _, name := range sortedKeys(s.Services) {
+		if h := s.hold(name); h != nil {
+			rules.Holds = append(rules.Holds, *h)
+		}
+	}
 	rules.Private = sortedKeys(guarded)
 	for _, p := range rules.Private {
 		if guarded[p] && !public[p] {
@@ -233,7 +260,13 @@ func (s *State) rules() nat.Rules {
 
 // clone returns a copy that can be changed without changing s.
 func (s *State) clone() *State {
-	next := &State{Services: make(map[string]*Service, len(s.Services))}
+	next := &State{Services: make(map[string]*Service, len(s.Services)), LastPort: s.LastPort}
+	for unit, r := range s.Reserved {
+		if next.Reserved == nil {
+			next.Reserved = make(map[string]*Reservation, len(s.Reserved))
+		}
+		next.Reserved[unit] = r.clone()
+	}
 	for name, svc := range s.Services {
 		n := *svc
 		if svc.Current != nil {
@@ -246,6 +279,10 @@ func (s *State) clone() *State {
 			n.Old[i] = &old
 		}
 		n.Refused = maps.Clone(svc.Refused)
+		if svc.Pause != nil {
+			pause := *svc.Pause
+			n.Pause = &pause
+		}
 		next.Services[name] = &n
 	}
 	return next

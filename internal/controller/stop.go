@@ -53,11 +53,11 @@ func (c *Controller) reset(ctx context.Context, a reset) result {
 	err := c.insist(ctx, func(ctx context.Context) error {
 		return c.Units.ResetFailed(ctx, a.Old.Unit)
 	})
-	return func(context.Context) {
+	return func(ctx context.Context) {
 		if err != nil {
 			c.Log.Warn("failed state not reset", "unit", a.Old.Unit, "error", err)
 		}
-		c.end(end{Service: a.Service, ID: a.Old.ID, Unit: a.Unit})
+		c.end(ctx, end{Service: a.Service, ID: a.Old.ID, Unit: a.Unit})
 	}
 }
 

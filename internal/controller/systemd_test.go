@@ -32,6 +32,7 @@ type app struct {
 	port       uint16        // for default listeners
 	bindAfter  time.Duration // its start
 	section    bool          // without the section at all
+	exec       bool          // it is started by switcheroo exec
 }
 
 type fakeUnit struct {
@@ -96,11 +97,21 @@ func (h *host) begin(u *fakeUnit) {
 	}
 	h.started[u.Name]++
 	u.life++
-	u.Invocation = fmt.Sprintf("%s-%d", strings.NewReplacer("@", "-", ".service", "").Replace(u.Name), h.started[u.Name])
+	u.Invocation = fmt.Sprintf("%s-%d", prefixOf(u.Name), h.started[u.Name])
 	u.Active, u.Sub, u.Job, u.Result, u.CGroup = "activating", "start", "start", "success", u.Name
 	u.StartedAt = h.now()
+	if u.exec {
+		h.tell(u)
+		h.byExec(u, func() { h.rise(u) })
+		return
+	}
 	u.bind(h)
 	h.tell(u)
+	h.rise(u)
+}
+
+// rise is what becomes of a unit that has been started; the caller holds mu.
+func (h *host) rise(u *fakeUnit) {
 	if u.readyAfter < 0 {
 		h.later(u, -u.readyAfter, func() { h.end(u, "timeout") })
 		return
@@ -313,6 +324,13 @@ func (d *daemon) Listeners(ctx context.Context, u Unit) ([]Listener, error) {
 	for _, name := range slices.Sorted(maps.Keys(d.units)) {
 		if v := d.units[name]; (u.Name == "" || name == u.Name) && d.now() >= v.boundAt {
 			ls = append(ls, v.listeners...)
+		}
+	}
+	if u.Name == "" {
+		for _, port := range d.kept {
+			if !d.bound(port) {
+				ls = append(ls, Listener{Addr: netip.AddrPortFrom(netip.IPv6Unspecified(), port)})
+			}
 		}
 	}
 	return ls, nil

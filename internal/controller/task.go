@@ -19,6 +19,9 @@ const (
 	stopTask
 	resetTask
 	inspectTask
+	unreserveTask // of a unit, whose name is the ID
+	releaseTask   // its ID is the service's name
+	clearTask
 )
 
 // result is what a task found out, to be taken into the world by the

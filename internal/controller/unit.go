@@ -21,13 +21,17 @@ type Unit struct {
 	CGroup     string // ControlGroup
 	ReadyAt    time.Duration
 	StartedAt  time.Duration
-	Files      []config.File // those that may hold an [X-Switcheroo] section
+	// Sockets are the socket units whose listeners it is passed.
+	Sockets []string
+	Files   []config.File // those that may hold an [X-Switcheroo] section
 }
 
 // Listener is a listening TCP socket of a unit.
 type Listener struct {
 	Addr   netip.AddrPort
 	V6Only bool
+	// Lasting: it is systemd's own, of one of the unit's Sockets.
+	Lasting bool
 }
 
 // running reports whether the unit has come up and nothing has been asked of
@@ -67,6 +71,18 @@ func (u Unit) ended() bool {
 // autoRestart reports whether systemd waits to restart the unit by itself
 // (auto-restart, since v254 also auto-restart-queued).
 func (u Unit) autoRestart() bool { return strings.HasPrefix(u.Sub, "auto-restart") }
+
+// returning reports whether the unit may be up again without anybody's doing: it
+// is, or will be restarted, or is ending, and what comes then is not known yet.
+func (u Unit) returning() bool {
+	switch {
+	case u.Job == "stop":
+		return false
+	case u.Job != "":
+		return true
+	}
+	return !u.ended() || u.autoRestart()
+}
 
 // startPost reports whether the unit is up but for what its ExecStartPost= has
 // to do.

@@ -70,6 +70,8 @@ type ServiceView struct {
 	Listen  []config.Listen
 	Scope   config.Scope
 	Current string // unit that the rules lead to, or ""
+	// Pause is that of new connections, nil if they do not wait.
+	Pause *Pause
 	// Rollback is the unit that a rollback would go to, and Warm reports
 	// whether it still runs.
 	Rollback  string
@@ -99,9 +101,12 @@ type InstanceView struct {
 	Unit    string
 	Status  Unit // as last read, without Files
 	Role    Role
-	Reason  string        // of RoleRefused and RoleRejected
-	Ports   []uint16      // private ones, each once
-	Since   time.Duration // in this role
+	// Activation is the InvocationID that the rules lead to, of RoleCurrent.
+	// Status may say already that it has ended, or be of a later one.
+	Activation string
+	Reason     string        // of RoleRefused and RoleRejected
+	Ports      []uint16      // private ones, each once
+	Since      time.Duration // in this role
 	// QuiescedAt is when the queues of an older one were empty.
 	QuiescedAt time.Duration
 	// StandbyUntil is until when an older one is kept warm, and the current
@@ -111,6 +116,11 @@ type InstanceView struct {
 	Drained bool
 	// Settings are those in force; nil if none are valid.
 	Settings *config.Instance
+}
+
+// Serves reports whether the rules lead to what runs, and it goes on running.
+func (in *InstanceView) Serves() bool {
+	return in.Role == RoleCurrent && in.Activation == in.Status.Invocation && in.Status.running()
 }
 
 // newView makes the view of the present moment.
@@ -143,6 +153,11 @@ func (w *world) service(name string) ServiceView {
 		svc = &Service{}
 	}
 	v := ServiceView{Name: name}
+	if svc.Pause != nil {
+		pause := *svc.Pause
+		pause.Ending = pause.Ending || w.Running[task{releaseTask, name}]
+		v.Pause = &pause
+	}
 	units := slices.Clone(w.Members[name])
 	if cur := svc.Current; cur != nil {
 		v.Listen, v.Scope = cur.Instance.Listen, cur.Instance.Scope
@@ -191,8 +206,9 @@ func (w *world) instance(service string, svc *Service, unit string) InstanceView
 	}
 	u.Files = nil
 	in := InstanceView{Service: service, Unit: unit, Status: u, Settings: w.Settings[unit]}
-	if cur := svc.Current; cur != nil && cur.Unit == unit && !svc.Down {
+	if cur := svc.Current; cur != nil && cur.Unit == unit && !svc.Down && (cur.ID == u.Invocation || !w.waits(svc, cur, u)) {
 		in.Role, in.Since, in.Ports = RoleCurrent, cur.Since, cur.ports()
+		in.Activation = cur.ID
 		in.Settings = &cur.Instance
 		for _, o := range svc.Old {
 			if !o.Ended && !o.Rejected {
@@ -228,7 +244,7 @@ func (w *world) roleOf(o *Retired) Role {
 		return RoleStopping
 	case o.Rejected:
 		return RoleRejected
-	case o.QuiescedAt == 0 || o.standby(w.Now) && !w.Drains[o.ID]:
+	case o.QuiescedAt == 0 || o.standby(w.Now) && !o.Due:
 		return RoleStandby
 	}
 	return RoleDraining

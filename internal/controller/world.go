@@ -22,8 +22,9 @@ type world struct {
 	Deaf        map[string]bool          // older ones found without listener
 	Stopped     map[string]time.Duration // old ones: when StopUnit was last called
 	Asked       map[string]rollback      // orders of operators, by service
-	Drains      map[string]bool          // activations that are to be seen out without delay
+	Drains      map[string]bool          // current ones that are not to be kept warm once they are old
 	Expected    map[string]time.Duration // activations that wait in their ExecStartPost=, and since when
+	Kept        map[string][]uint16      // ports with a copy of their listener, by unit
 	Running     map[task]bool
 }
 
@@ -33,6 +34,7 @@ type preparation struct {
 	Asked   config.Instance // the settings it was made for
 	At      time.Duration   // when it was done
 	Targets []nat.Target
+	Lasting bool // all listeners are systemd's own, and outlive it
 	AtBoot  bool // started by the boot, not by an operator
 	Err     error
 }
@@ -87,6 +89,9 @@ func (w *world) prune() {
 		if svc.Current != nil {
 			known[svc.Current.ID] = true
 		}
+	}
+	keep(w.Drains, known)
+	for _, svc := range w.State.Services {
 		for _, o := range svc.Old {
 			known[o.ID] = true
 		}
@@ -94,7 +99,6 @@ func (w *world) prune() {
 	keep(w.Unhealthy, known)
 	keep(w.Deaf, known)
 	keep(w.Stopped, known)
-	keep(w.Drains, known)
 	for _, u := range w.Units {
 		known[u.Invocation] = true
 	}

@@ -14,20 +14,29 @@ import (
 
 // From linux/netfilter/nfnetlink.h and nfnetlink_conntrack.h.
 const (
-	messageGet = 1<<8 | 1 // NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_GET
-	headerLen  = 4        // sizeof(struct nfgenmsg)
+	messageGet    = 1<<8 | 1 // NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_GET
+	messageDelete = 1<<8 | 2 // IPCTNL_MSG_CT_DELETE
+	headerLen     = 4        // sizeof(struct nfgenmsg)
 
+	ctaTupleOrig  = 1
 	ctaTupleReply = 2
 	ctaProtoInfo  = 4
+	ctaZone       = 18
 	ctaFilter     = 25
 
 	ctaFilterReplyFlags = 2
 	filterProtoNum      = 1 << 3 // CTA_FILTER_F_CTA_PROTO_NUM
 	filterProtoSrcPort  = 1 << 4 // CTA_FILTER_F_CTA_PROTO_SRC_PORT
 
+	ctaTupleIP      = 1
 	ctaTupleProto   = 2
+	ctaIPv4Src      = 1
+	ctaIPv4Dst      = 2
+	ctaIPv6Src      = 3
+	ctaIPv6Dst      = 4
 	ctaProtoNum     = 1
 	ctaProtoSrcPort = 2
+	ctaProtoDstPort = 3
 
 	ctaProtoInfoTCP      = 1
 	ctaProtoInfoTCPState = 1

@@ -25,6 +25,9 @@
 //     private port: SYN_RECV or ESTABLISHED, and SYN_SENT. So does, in CLOSE, a
 //     source port whose last connection the server has reset; its next
 //     connection would still be led to the old port.
+//   - A server from before there was a redirect listens on the public port itself.
+//     Conntrack may remember connections of it that are over, because it saw only
+//     a part of them; [Monitor.Forget] makes it forget those.
 //   - A look at sockets may miss one that moves while it is taken, so nothing is
 //     believed before it was seen twice.
 package drain

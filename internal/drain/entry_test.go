@@ -1,6 +1,7 @@
 package drain
 
 import (
+	"net/netip"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -102,6 +103,11 @@ func FuzzParseEntry(f *testing.F) {
 		}
 		if !e.tcp && e != (entry{}) {
 			t.Errorf("not TCP, but %+v", e)
+		}
+		if answer := answerOf(b, func(a netip.AddrPort) bool { return a.IsValid() }); answer != nil {
+			if from, to := parseTuple(answer); !from.IsValid() || !to.IsValid() {
+				t.Errorf("answers from %s to %s", from, to)
+			}
 		}
 	})
 }

@@ -21,14 +21,17 @@ type HeldError struct {
 }
 
 func (e *HeldError) Error() string {
-	who := "another process"
-	if e.PID != 0 {
-		who = fmt.Sprintf("process %d", e.PID)
-		if e.Comm != "" {
-			who += fmt.Sprintf(" (%s)", e.Comm)
-		}
+	return fmt.Sprintf("lock %s: held by %s: %v", e.Path, e.who(), e.Err)
+}
+
+func (e *HeldError) who() string {
+	switch {
+	case e.PID == 0:
+		return "another process"
+	case e.Comm == "":
+		return fmt.Sprintf("process %d", e.PID)
 	}
-	return fmt.Sprintf("lock %s: held by %s: %v", e.Path, who, e.Err)
+	return fmt.Sprintf("process %d (%s)", e.PID, e.Comm)
 }
 
 func (e *HeldError) Unwrap() error { return e.Err }
@@ -39,18 +42,25 @@ func heldError(f *os.File, cause error) *HeldError {
 	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
 		return e
 	}
+	e.find(st.Ino)
+	return e
+}
+
+// find looks for who has flocked the file with this inode number.
+func (e *HeldError) find(ino uint64) {
 	// The daemon's own sandbox hides this file (ProcSubset=pid); then the
 	// holder stays unnamed.
 	locks, err := os.Open("/proc/locks")
 	if err != nil {
-		return e
+		return
 	}
 	defer locks.Close()
-	e.PID = holder(locks, st.Ino)
+	if e.PID = holder(locks, ino); e.PID == 0 {
+		return
+	}
 	if comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", e.PID)); err == nil {
 		e.Comm = strings.TrimSpace(string(comm))
 	}
-	return e
 }
 
 // holder finds in the text of /proc/locks who has flocked the file with this

@@ -54,4 +54,6 @@ type Rules struct {
 	// Guarded are the private ports that answer redirected and loopback
 	// connections only. A port that is public as well is never guarded.
 	Guarded []uint16
+	// Holds are the services that are paused, at most one Hold for each.
+	Holds []Hold
 }

@@ -64,6 +64,8 @@ func (m message) socket() Socket {
 		UID:     m.uid(),
 		Unread:  m.rqueue(),
 		Unacked: m.wqueue(),
+
+		Retransmits: m.b[3],
 	}
 }
 

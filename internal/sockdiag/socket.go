@@ -10,6 +10,7 @@ type Socket struct {
 	UID           uint32
 	Unread        uint32 // bytes received and not read by the process
 	Unacked       uint32 // bytes written and not acknowledged; a FIN counts as one
+	Retransmits   uint8  // how often what is not acknowledged was sent again; in SYN_RECV, the SYN-ACK
 }
 
 // Accepted reports whether a server has taken this connection from its

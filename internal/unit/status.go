@@ -24,6 +24,9 @@ type Status struct {
 	ControlGroup string        // relative to systemd's root, "" if there is none
 	ReadyAt      time.Duration // when it last became active; 0 if never
 	StartedAt    time.Duration // when it last left the inactive state; 0 if never
+	// Sockets are the socket units that start it and pass it their listeners.
+	// They are shared: do not modify them.
+	Sockets []string
 	// NeedReload is set if the files had changed on disk when they were read,
 	// so that Files may differ from what systemd has loaded.
 	NeedReload bool
@@ -46,7 +49,8 @@ func (s *Status) equal(t *Status) bool {
 	return s.Name == t.Name && s.Invocation == t.Invocation && s.Active == t.Active && s.Sub == t.Sub &&
 		s.Job == t.Job && s.Type == t.Type && s.Result == t.Result && s.Restarts == t.Restarts &&
 		s.MainPID == t.MainPID && s.ControlGroup == t.ControlGroup && s.ReadyAt == t.ReadyAt &&
-		s.StartedAt == t.StartedAt && s.NeedReload == t.NeedReload && slices.EqualFunc(s.Files, t.Files, File.equal)
+		s.StartedAt == t.StartedAt && s.NeedReload == t.NeedReload &&
+		slices.Equal(s.Sockets, t.Sockets) && slices.EqualFunc(s.Files, t.Files, File.equal)
 }
 
 func (f File) equal(g File) bool { return f.Path == g.Path && bytes.Equal(f.Data, g.Data) }

@@ -34,6 +34,7 @@ func (t *tracked) load(l loaded) {
 	value(l.unit.values, "Id", &t.status.Name)
 	value(l.unit.values, "NeedDaemonReload", &t.status.NeedReload)
 	value(l.service.values, "Type", &t.status.Type)
+	t.status.Sockets = socketsOf(l.unit.values)
 	t.service(l.service)
 	t.unit(l.unit)
 	t.typed(l.job)

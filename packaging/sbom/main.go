@@ -27,7 +27,7 @@ func main() {
 
 func run(files []string, epoch string, stdout io.Writer) error {
 	if len(files) == 0 {
-		return errors.New("no program is given: sbom PROGRAM")
+		return errors.New("no programs: want their names")
 	}
 	var made time.Time
 	if epoch != "" {

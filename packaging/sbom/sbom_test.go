@@ -85,7 +85,7 @@ func TestRefused(t *testing.T) {
 		epoch string
 		want  string
 	}{
-		{"no program", nil, "", "no program is given: sbom PROGRAM"},
+		{"no program", nil, "", "no programs: want their names"},
 		{"no such file", []string{"none"}, "", "open none: no such file or directory"},
 		{"no Go program", []string{"main.go"}, "", "could not read Go build info from main.go: unrecognized file format"},
 		{"no time", []string{self(t)}, "today", `SOURCE_DATE_EPOCH: strconv.ParseInt: parsing "today": invalid syntax`},

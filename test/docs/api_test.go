@@ -57,7 +57,9 @@ func rows(t *testing.T, text, header string) []string {
 // TestAPIFields: the fields of every value are those of its Go type.
 func TestAPIFields(t *testing.T) {
 	for _, v := range []any{api.Service{}, api.Instance{}, api.Event{}, api.Connection{}, api.Health{}, api.Check{}, api.Checked{},
-		api.Deploy{}, api.Rollback{}, api.Drain{}, api.Wait{}, api.Outcome{}} {
+		api.Diagnosis{}, api.Ailment{}, api.Examination{},
+		api.Deploy{}, api.Rollback{}, api.PauseRequest{}, api.Paused{}, api.Resume{}, api.Resumed{}, api.Pause{}, api.Drain{}, api.Wait{}, api.Outcome{},
+		api.Reserve{}, api.Reserved{}, api.PrivatePort{}, api.Keep{}, api.Kept{}} {
 		typ := reflect.TypeOf(v)
 		var want []string
 		for i := range typ.NumField() {
@@ -90,7 +92,7 @@ func TestAPIWords(t *testing.T) {
 	}
 	codes := []string{}
 	for _, c := range []api.Code{api.BadRequest, api.Denied, api.NotFound, api.NoService, api.NoInstance, api.BadMethod, api.Conflict,
-		api.NoRollback, api.StartFailed, api.ProbeFailed, api.RolledBack, api.Overtaken, api.TooLarge, api.TooMany, api.Internal,
+		api.NoRollback, api.NotPaused, api.Locked, api.StartFailed, api.ProbeFailed, api.RolledBack, api.Overtaken, api.TooLarge, api.TooMany, api.Internal,
 		api.Unavailable, api.Timeout} {
 		codes = append(codes, string(c))
 	}

@@ -40,7 +40,7 @@ func blocks(t *testing.T) []block {
 func documents(t *testing.T) []string {
 	t.Helper()
 	var all []string
-	for _, pattern := range []string{"*.md", "docs/*.md", "examples/*.md"} {
+	for _, pattern := range []string{"*.md", "docs/*.md", "docs/*/*.md", "examples/*.md"} {
 		files, err := filepath.Glob(filepath.Join(root, pattern))
 		if err != nil {
 			t.Fatal(err)
@@ -102,7 +102,19 @@ func TestUnitsAreValid(t *testing.T) {
 			continue
 		}
 		checked++
-		instance, err := config.ParseInstance(unitName(t, b), []config.File{{Path: b.document, Data: []byte(b.text)}})
+		files := []config.File{{Path: b.document, Data: []byte(b.text)}}
+		name := unitName(t, b)
+		if strings.Contains(strings.SplitN(b.text, "\n", 2)[0], ".service.d/") && !strings.Contains(b.text, "Listen=") {
+			// A drop-in that leaves it to the unit.
+			files = append(files, config.File{Path: b.document, Data: []byte("[X-Switcheroo]\nListen=443\n")})
+		}
+		instance, err := config.ParseInstance(name, files)
+		if strings.HasPrefix(name, "wrong@") { // shown for its mistakes
+			if err == nil {
+				t.Errorf("%s shows no mistake:\n%s", b.document, b.text)
+			}
+			continue
+		}
 		if err != nil {
 			t.Errorf("%s shows a unit with errors:\n%v\n%s", b.document, err, b.text)
 		} else if instance == nil || len(instance.Listen) == 0 {
@@ -114,17 +126,23 @@ func TestUnitsAreValid(t *testing.T) {
 	}
 }
 
-var unitComment = regexp.MustCompile(`\A# (?:\S*/)?(\S+)@\.service\n`)
+var unitComment = regexp.MustCompile(`\A# (?:\S*/)?([^\s/@]+)(@\w*)?\.service(?:\.d/[^\s/]+)?\n`)
 
-// unitName is an instance of the template that the first line of b names. Its
-// instance name is one that can end a port number, too.
+// unitName is the unit that the first line of b names, by its file or a drop-in,
+// or an instance of that template. Its instance name is one that can end a port
+// number, too.
 func unitName(t *testing.T, b block) string {
 	t.Helper()
 	m := unitComment.FindStringSubmatch(b.text)
 	if m == nil {
 		t.Fatalf("%s shows a unit whose first line does not name its template:\n%s", b.document, b.text)
 	}
-	return m[1] + "@07.service"
+	switch m[2] {
+	case "@":
+		return m[1] + "@07.service"
+	default:
+		return m[1] + m[2] + ".service"
+	}
 }
 
 var link = regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)

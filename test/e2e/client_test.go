@@ -39,7 +39,7 @@ func answer(out string, err error) string {
 	return err.Error()
 }
 
-// holder keeps one connection open from another host.
+// holder keeps one connection open.
 type holder struct {
 	s   *stage
 	cmd *host.Cmd
@@ -47,10 +47,22 @@ type holder struct {
 	out *bufio.Reader
 }
 
-// hold connects to addr.
+// hold connects to addr from another host.
 func (s *stage) hold(addr string) *holder {
 	s.Helper()
-	h := &holder{s: s, cmd: s.client.Cmd(s.Context(), s.swload, "hold", "-timeout=5s", addr)}
+	return s.held(addr, s.client.Cmd(s.Context(), s.swload, "hold", "-timeout=5s", addr))
+}
+
+// holdWithin connects to addr from the host itself.
+func (s *stage) holdWithin(addr string) *holder {
+	s.Helper()
+	return s.held(addr, s.host.Cmd(s.Context(), inside, "hold", "-timeout=5s", addr))
+}
+
+// held starts cmd, which connects to addr.
+func (s *stage) held(addr string, cmd *host.Cmd) *holder {
+	s.Helper()
+	h := &holder{s: s, cmd: cmd}
 	var err error
 	if h.in, err = h.cmd.StdinPipe(); err != nil {
 		s.Fatal(err)

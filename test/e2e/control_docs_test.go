@@ -28,8 +28,10 @@ func TestControlDocumentedExamples(t *testing.T) {
 	answers := map[string]any{
 		"GET /v1/health": new(api.Health), "GET /v1/services": new([]api.Service), "GET /v1/services/{name}": new(api.Service),
 		"GET /v1/instances": new([]api.Instance), "GET /v1/switches": new([]api.Switch), "GET /v1/connections/{name}": new([]api.Connection),
-		"POST /v1/check": new(api.Checked), "POST /v1/deploy": new(api.Outcome), "POST /v1/rollback": new(api.Outcome),
+		"GET /v1/doctor": new(api.Diagnosis), "GET /v1/history": new([]api.Event), "POST /v1/check": new(api.Checked), "POST /v1/deploy": new(api.Outcome), "POST /v1/rollback": new(api.Outcome),
 		"POST /v1/wait": new(api.Outcome), "POST /v1/drain": new(api.Outcome),
+		"POST /v1/reserve": new(api.Reserved), "POST /v1/keep": new(api.Kept),
+		"POST /v1/pause": new(api.Paused), "POST /v1/resume": new(api.Resumed),
 	}
 	for i, h := range heads {
 		name := text[h[2]:h[3]] + " " + text[h[4]:h[5]]

@@ -34,7 +34,7 @@ func (g *Guest) Cmd(ctx context.Context, args ...string) *Cmd {
 		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 		"HOME=/root", "LANG=C.UTF-8", "TERM=dumb", "SYSTEMD_PAGER=", "SYSTEMD_COLORS=0",
 	}
-	c.WaitDelay = 2 * time.Second // for descendants that hold the output open
+	c.WaitDelay = 10 * time.Second // for descendants that hold the output open
 	return c
 }
 

@@ -7,7 +7,7 @@ import (
 
 // Systemctl runs systemctl in the host and returns what it printed.
 func (h *Host) Systemctl(ctx context.Context, args ...string) (string, error) {
-	return h.Run(ctx, append([]string{"systemctl", "--no-pager"}, args...)...)
+	return h.Run(ctx, append([]string{"systemctl", "--no-pager", "--no-ask-password"}, args...)...)
 }
 
 // Property returns a unit's property, as systemctl show prints it.

@@ -40,6 +40,9 @@ func (s *server) listen(o options, stdout io.Writer) error {
 		if o.mode.overload {
 			n = shortBacklog
 		}
+		if o.backlog > 0 {
+			n = o.backlog
+		}
 		if err := setBacklog(l, n); err != nil {
 			return err
 		}

@@ -41,6 +41,7 @@ type options struct {
 	mode       mode
 	listen     addresses
 	reusePort  bool
+	backlog    int // 0: that of the mode
 	version    string
 	readyAfter time.Duration
 	dieAfter   time.Duration // from READY=1; 0: never
@@ -62,6 +63,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags.StringVar(&name, "mode", name, "one of: "+strings.Join(modeNames(), ", "))
 	flags.Var(&o.listen, "listen", "`address` to listen on, repeatable; tcp4: or tcp6: before it keeps to one family; fd: what systemd passed (default [::]:0, both families)")
 	flags.BoolVar(&o.reusePort, "reuseport", false, "let others listen on the same port (SO_REUSEPORT)")
+	flags.IntVar(&o.backlog, "backlog", 0, "length of the accept queues (default 4096, or what the mode says)")
 	flags.StringVar(&o.version, "version", "v1", "version to answer with")
 	flags.DurationVar(&o.readyAfter, "ready-after", 0, "how long to wait, listening, before READY=1")
 	flags.DurationVar(&o.dieAfter, "die-after", 0, "exit with status 1, at once, this long after READY=1")

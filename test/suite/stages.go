@@ -97,7 +97,7 @@ func lossBench(pkg string) bool { return strings.HasSuffix(pkg, "/bench/loss") }
 
 // endToEnd says whether a package boots hosts and puts clients on them.
 func endToEnd(pkg string) bool {
-	return slices.ContainsFunc([]string{"/test/cli", "/test/e2e", "/test/library", "/test/run"}, func(s string) bool { return strings.HasSuffix(pkg, s) })
+	return slices.ContainsFunc([]string{"/test/cli", "/test/doctor", "/test/e2e", "/test/library", "/test/pages", "/test/run"}, func(s string) bool { return strings.HasSuffix(pkg, s) })
 }
 
 // goTest tests the packages that keep accepts, and reads go test's events into

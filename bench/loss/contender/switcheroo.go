@@ -94,12 +94,13 @@ func (c Switcheroo) Switch(ctx context.Context, a *arena.Arena, s Service, versi
 	if _, err := a.Host.Systemctl(ctx, "start", unit); err != nil {
 		return t, err
 	}
-	// The daemon saves its state right after each change of the rules.
+	// The daemon saves its state right after each change of the rules, in
+	// another file each time, whose date is the moment. To read it is dear where
+	// there are many services, and a machine's time is what a bench must not
+	// take.
 	var seen os.FileInfo
 	var notYet error
-	err := await(ctx, quickly, "the rules lead to "+unit, func() error {
-		// It is another file each time. To read it is dear where there are many
-		// services, and a machine's time is what a bench must not take.
+	err := await(ctx, gently, "the rules lead to "+unit, func() error {
 		now, err := os.Stat(hostRoot(a) + stateFile)
 		if err == nil && seen != nil && os.SameFile(seen, now) && now.ModTime().Equal(seen.ModTime()) {
 			return notYet
@@ -108,12 +109,12 @@ func (c Switcheroo) Switch(ctx context.Context, a *arena.Arena, s Service, versi
 		if notYet = readErr; readErr == nil && !state.leadsTo(unit) {
 			notYet = fmt.Errorf("they do not%s", state.refusal(unit))
 		}
+		t.Moved = state.saved
 		if seen = nil; err == nil {
 			seen = now
 		}
 		return notYet
 	})
-	t.Moved = time.Now()
 	if err == nil && numbered(s) {
 		err = sweep(a, s)
 	}
@@ -166,6 +167,7 @@ const stateFile = "/run/switcheroo/state.json"
 
 // state is what the daemon has saved of one service.
 type state struct {
+	saved   time.Time // when
 	Current *instance
 	Down    bool
 	Old     []instance
@@ -178,18 +180,25 @@ type instance struct{ Unit string }
 
 // readState reads what the daemon has saved of the service.
 func readState(a *arena.Arena, s Service) (state, error) {
-	var all struct{ Services map[string]state }
-	b, err := os.ReadFile(hostRoot(a) + stateFile)
+	f, err := os.Open(hostRoot(a) + stateFile)
 	if errors.Is(err, os.ErrNotExist) {
 		return state{}, nil
 	}
 	if err != nil {
 		return state{}, err
 	}
-	if err := json.Unmarshal(b, &all); err != nil {
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return state{}, err
+	}
+	var all struct{ Services map[string]state }
+	if err := json.NewDecoder(f).Decode(&all); err != nil {
 		return state{}, fmt.Errorf("read what the daemon has saved: %w", err)
 	}
-	return all.Services[s.Name], nil
+	one := all.Services[s.Name]
+	one.saved = info.ModTime()
+	return one, nil
 }
 
 func (s state) leadsTo(unit string) bool {

@@ -11,11 +11,12 @@ import (
 // redirects lead to and guarded as those that answer redirected and loopback
 // connections only (a subset of private that holds no public port). It creates
 // the table, repairs it, or writes nothing; each in one transaction, so that on
-// error the table is what it was. Order and duplicates do not matter.
+// error the table is what it was. Order and duplicates do not matter. The
+// connections of holds wait in their queues.
 //
 // Repaired in the answer: what an Apply had left was missing or altered.
-func (t *Table) Apply(ctx context.Context, private, guarded []uint16) (nat.Change, error) {
-	want := t.schema().with(sorted(private), sorted(guarded))
+func (t *Table) Apply(ctx context.Context, private, guarded []uint16, holds ...Hold) (nat.Change, error) {
+	want := t.schema().with(sorted(private), sorted(guarded)).holding(holds)
 	var change nat.Change
 	err := t.exchange(ctx, func(c *conn) error {
 		if t.move(c, want) {
@@ -50,7 +51,7 @@ func (t *Table) Apply(ctx context.Context, private, guarded []uint16) (nat.Chang
 // table but its owner. It reports whether it has done so; if not, for whatever
 // reason, what is there has to be looked at.
 func (t *Table) move(c *conn, want layout) (done bool) {
-	if !t.owner || !t.placed.sameShape(want) || t.placed.samePorts(want) {
+	if !t.owner || !t.placed.sameShape(want) || !t.placed.sameHolds(want) || t.placed.samePorts(want) {
 		return false
 	}
 	b := &batch{name: t.name}
@@ -71,7 +72,7 @@ func (t *Table) altered(have found, want layout) bool {
 	if t.placed.chains == nil {
 		return have.exists() && len(have.chains) > 0 && !(have.sameTimeouts(want) && have.sameShape(want))
 	}
-	return !have.exists() || have.flags != t.flags || !have.sameTimeouts(t.placed) || !have.sameShape(t.placed) || !have.samePorts(t.placed)
+	return !have.exists() || have.flags != t.flags || !have.sameTimeouts(t.placed) || !have.sameShape(t.placed) || !have.sameHolds(t.placed) || !have.samePorts(t.placed)
 }
 
 // write makes have want, and reads it back.
@@ -122,6 +123,7 @@ func difference(have found, want layout, flags uint32) *batch {
 	}
 	if have.sameTimeouts(want) && have.sameShape(want) {
 		b.ports(have.layout, want)
+		b.holds(have.layout, want)
 	} else {
 		b.replace(have.layout, want)
 	}

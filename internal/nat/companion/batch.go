@@ -165,6 +165,14 @@ func (b *batch) rule(chain string, r rule) {
 	})
 }
 
+// flushChain empties one chain.
+func (b *batch) flushChain(name string) {
+	b.add("flush chain "+name, unix.NFT_MSG_DELRULE, 0, func(ae *netlink.AttributeEncoder) {
+		ae.String(unix.NFTA_RULE_TABLE, b.name)
+		ae.String(unix.NFTA_RULE_CHAIN, name)
+	})
+}
+
 // flushRules empties every chain.
 func (b *batch) flushRules() {
 	b.add("flush the rules", unix.NFT_MSG_DELRULE, 0, func(ae *netlink.AttributeEncoder) {

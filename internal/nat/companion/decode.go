@@ -170,6 +170,8 @@ func newExpr(name string) expr.Any {
 		return &expr.Cmp{}
 	case "ct":
 		return &expr.Ct{}
+	case "fib":
+		return &expr.Fib{}
 	case "lookup":
 		return &expr.Lookup{}
 	case "meta":
@@ -180,6 +182,8 @@ func newExpr(name string) expr.Any {
 		return &expr.Payload{}
 	case "reject":
 		return &expr.Reject{}
+	case "target":
+		return &expr.Target{}
 	}
 	return nil
 }

@@ -9,9 +9,12 @@
 //     (chain pin). While a daemon lives it owns the table, which
 //     "nft flush ruleset" then spares (Linux 6.9);
 //   - the guard: private ports refuse connections that were not redirected,
-//     except from this host (chain guard).
+//     except from this host (chain guard);
+//   - the holds: connection-opening packets to the public ports of paused
+//     services go to a queue (chains hold-prerouting and hold-output), where
+//     package hold keeps them.
 //
-// The rules match private ports, which stand in two sets, and run behind the
+// The rules but those of holds match private ports, which stand in two sets, and run behind the
 // translation: they need to know no address, no public port and no backend. A
 // deploy changes elements of the sets, in microseconds.
 //

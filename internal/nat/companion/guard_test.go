@@ -31,6 +31,9 @@ func TestGuard(t *testing.T) {
 			}
 			defer early.Close()
 			apply(t, table, []uint16{61000, 61001}, []uint16{61000})
+			if ports, err := table.Guarded(t.Context()); err != nil || len(ports) != 1 || ports[0] != 61000 {
+				t.Errorf("guarded are %v, %v", ports, err)
+			}
 			if err := ping(early); err != nil {
 				t.Errorf("a direct connection from before the guard: %v", err)
 			}

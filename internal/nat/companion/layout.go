@@ -70,14 +70,25 @@ func (l layout) sameTimeouts(want layout) bool {
 	return slices.EqualFunc(l.timeouts, want.timeouts, timeout.holds)
 }
 
-// sameShape is about everything but the timeouts and the sets' elements.
+// sameShape is about everything but the timeouts, the sets' elements, and the
+// rules that hold connections.
 func (l layout) sameShape(want layout) bool {
 	return slices.EqualFunc(l.sets, want.sets, func(a, b set) bool {
 		return a.name == b.name && a.flags == b.flags && a.keyType == b.keyType && a.keyLen == b.keyLen
 	}) && slices.EqualFunc(l.chains, want.chains, func(a, b chain) bool {
 		return a.name == b.name && a.kind == b.kind && a.hook == b.hook && a.policy == b.policy && a.priority == b.priority &&
-			slices.EqualFunc(a.rules, b.rules, func(a, b rule) bool { return reflect.DeepEqual(a, b) })
+			(a.holds() || a.same(b))
 	})
+}
+
+// sameHolds is about those rules.
+func (l layout) sameHolds(want layout) bool {
+	return slices.EqualFunc(l.chains, want.chains, func(a, b chain) bool { return !a.holds() || a.same(b) })
+}
+
+// same compares the rules of two chains.
+func (c chain) same(d chain) bool {
+	return slices.EqualFunc(c.rules, d.rules, func(a, b rule) bool { return reflect.DeepEqual(a, b) })
 }
 
 func (l layout) samePorts(want layout) bool {

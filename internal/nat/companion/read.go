@@ -2,6 +2,7 @@ package companion
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"slices"
 
@@ -155,4 +156,18 @@ func (c *conn) readRules(chains []chain) error {
 		}
 	}
 	return nil
+}
+
+// Guarded returns the ports that the table in the kernel guards, sorted; none if
+// there is no table.
+func (t *Table) Guarded(ctx context.Context) ([]uint16, error) {
+	var ports []uint16
+	err := t.exchange(ctx, func(c *conn) error {
+		have, err := c.read()
+		if err == nil && have.exists() && have.sameShape(t.schema()) {
+			ports = have.ports(guardedSet)
+		}
+		return err
+	})
+	return ports, err
 }

@@ -125,6 +125,9 @@ func (t *Table) Close() error {
 func (t *Table) schema() layout {
 	l := schema()
 	l.table = t.name
+	if !t.shared {
+		l = l.withHoldChains()
+	}
 	return l
 }
 
@@ -158,4 +161,4 @@ func explain(err error) error {
 }
 
 // modules are what the table needs; they may be built in as well.
-const modules = "nf_tables nf_conntrack nft_ct nft_chain_nat nft_reject_inet"
+const modules = "nf_tables nf_conntrack nft_ct nft_chain_nat nft_reject_inet nft_fib_inet nft_compat xt_NFQUEUE"

@@ -33,7 +33,7 @@ func (e *CommandError) Hint() string {
 	case e.busy() && e.Holder != "":
 		return fmt.Sprintf("%s holds the lock; if it hangs, end it", e.Holder)
 	case e.busy():
-		return fmt.Sprintf(`see who holds the lock with "fuser -v %s"`, lockPath())
+		return fmt.Sprintf(`see who holds the lock with "fuser -v %s"`, LockPath())
 	case e.unavailable():
 		return fmt.Sprintf("load NAT into the kernel with %q, or set Backend= to the other iptables", "modprobe "+e.modules())
 	case strings.Contains(e.Stderr, "missing kernel module"):

@@ -32,7 +32,7 @@ func TestHint(t *testing.T) {
 	}{
 		"no command": {fmt.Errorf("ip6tables: %w", errNoCommand), "install the package iptables"},
 		"busy": {command("iptables-legacy-restore",
-			"Another app is currently holding the xtables lock. Perhaps you want to use the -w option?"), `"fuser -v ` + lockPath() + `"`},
+			"Another app is currently holding the xtables lock. Perhaps you want to use the -w option?"), `"fuser -v ` + LockPath() + `"`},
 		"busy, by whom": {&CommandError{Argv: []string{"iptables"}, Stderr: "holding the xtables lock",
 			Err: errors.New("exit status 4"), Holder: "process 7 (ferm)"}, "process 7 (ferm) holds the lock"},
 		"legacy without NAT": {command("iptables-legacy-restore",

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lockPath is the file that the legacy commands flock.
-func lockPath() string {
+// LockPath is the file that the legacy commands flock.
+func LockPath() string {
 	return cmp.Or(os.Getenv("XTABLES_LOCKFILE"), "/run/xtables.lock")
 }
 
@@ -19,7 +19,7 @@ func lockPath() string {
 // if nobody does or that cannot be seen.
 func lockHolder() string {
 	var st unix.Stat_t
-	if err := unix.Stat(lockPath(), &st); err != nil {
+	if err := unix.Stat(LockPath(), &st); err != nil {
 		return ""
 	}
 	locks, err := os.ReadFile("/proc/locks")
@@ -35,6 +35,28 @@ func lockHolder() string {
 		return fmt.Sprintf("process %d", pid)
 	}
 	return fmt.Sprintf("process %d (%s)", pid, strings.TrimSuffix(string(name), "\n"))
+}
+
+// LockHolder names who keeps a command of ours waiting now, as "process 4711
+// (ferm)", or "another program" where that cannot be seen; "" if nobody does. A
+// command of our own that has the lock for its work, mostly for a millisecond,
+// cannot be told apart. Only legacy has that lock.
+func (b *Backend) LockHolder() string {
+	if b.variant != Legacy {
+		return ""
+	}
+	if who := lockHolder(); who != "" {
+		return who
+	}
+	fd, err := unix.Open(LockPath(), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return ""
+	}
+	defer unix.Close(fd) // lets go of it, too
+	if unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB) != unix.EWOULDBLOCK {
+		return ""
+	}
+	return "another program"
 }
 
 // flockHolder returns the process that holds a flock on a file according to

@@ -1,6 +1,7 @@
 package single
 
 import (
+	"context"
 	"slices"
 
 	"github.com/switcheroo/switcheroo/internal/nat"
@@ -83,10 +84,29 @@ func give(claims []Claim) steps {
 	return st
 }
 
-// overlaps reports whether c is about connections to one of targets.
-func (c Claim) overlaps(targets []nat.Target, scope nat.Scope) bool {
+// Overlaps reports whether c is about connections to one of targets.
+func (c Claim) Overlaps(targets []nat.Target, scope nat.Scope) bool {
 	return c.Scope&scope != 0 && slices.ContainsFunc(targets, func(t nat.Target) bool {
 		a, b := t.Endpoint.Addr, c.Endpoint.Addr
 		return t.Endpoint.Port == c.Endpoint.Port && (!a.IsValid() || !b.IsValid() || a == b)
 	})
+}
+
+// Claims returns what rules of the library's and of the original's lead elsewhere
+// of the targets. Rules whose process is gone count: they take the connections all
+// the same.
+func Claims(ctx context.Context, tools []Tool, targets []nat.Target, scope nat.Scope) ([]Claim, error) {
+	tables, err := readAll(ctx, tools)
+	if err != nil {
+		return nil, err
+	}
+	var all []Claim
+	for _, t := range tables {
+		for _, c := range t.claims() {
+			if c.Owner != "" && c.Overlaps(targets, scope) {
+				all = append(all, c)
+			}
+		}
+	}
+	return all, nil
 }

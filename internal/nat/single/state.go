@@ -159,7 +159,7 @@ func (s State) Claims(targets []nat.Target, scope nat.Scope) []Claim {
 	var others []Claim
 	for _, t := range s.tables {
 		for _, c := range t.claims() {
-			if c.Owner != s.service && c.overlaps(targets, scope) {
+			if c.Owner != s.service && c.Overlaps(targets, scope) {
 				others = append(others, c)
 			}
 		}
