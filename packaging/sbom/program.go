@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"debug/buildinfo"
 	"encoding/hex"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -36,7 +35,7 @@ func readProgram(file string) (program, error) {
 	}
 	info, err := buildinfo.ReadFile(file)
 	if err != nil {
-		return program{}, fmt.Errorf("%s: %w", file, err)
+		return program{}, err // names the file
 	}
 	sum := sha256.Sum256(content)
 	p := program{

@@ -83,6 +83,27 @@ func TestPurgeAtOnce(t *testing.T) {
 	s.refuses()
 }
 
+// The commands of docs/getting-started.md and README.md, which have apt do it.
+func TestApt(t *testing.T) {
+	t.Parallel()
+	s := set(t, map[string]string{"/etc/systemd/system/myapp@.service": template})
+	s.join()
+	s.do("mkdir /root/here && cp " + there(s.old) + " /root/here")
+	s.do("cd /root/here && apt install -y ./switcheroo_*.deb")
+	if got := s.do("systemctl is-active switcherood; switcheroo list"); !strings.HasPrefix(got, "active\n") {
+		t.Errorf("installed: %s", got)
+	}
+	s.step("deploy", "myapp@v1")
+	s.step("upgrade", there(s.later))
+	s.do("apt remove -y switcheroo")
+	s.serves("v1")
+	s.do("apt purge -y switcheroo")
+	s.refuses()
+	if left := s.do("iptables-save; getent group switcheroo || true; ls -d /var/lib/switcheroo /run/switcheroo /etc/switcheroo 2>/dev/null || true"); strings.Contains(strings.ToLower(left), "sw") {
+		t.Errorf("left: %s", left)
+	}
+}
+
 // A purge while a program with the library runs leaves what is the program's.
 func TestPurgeBesideTheLibrary(t *testing.T) {
 	t.Parallel()

@@ -148,7 +148,7 @@ func (s *stage) refuses() {
 func (s *stage) load() (lostNothing func()) {
 	s.Helper()
 	c := load.Config{
-		Short: 6, Rate: 150, KeepAlive: 4, Requests: 50, Streams: 3, StreamFor: 2 * time.Second,
+		Short: 6, Rate: 150, KeepAlive: 4, Requests: 50, Pause: 2 * time.Millisecond, Streams: 3, StreamFor: 2 * time.Second,
 		Duration: load.MaxDuration, SourcePorts: load.PortRange{First: 20000, Last: 20499}, SlowConnect: -1,
 	}
 	var remotes []*load.Remote
