@@ -20,7 +20,8 @@ func usage(cmd *cobra.Command) error {
 	for _, g := range cmd.Groups() {
 		fmt.Fprintf(&b, "\n%s\n", g.Title)
 		for _, verb := range cmd.Commands() {
-			if verb.GroupID == g.ID && verb.IsAvailableCommand() {
+			// That of help itself is never available, by cobra's reckoning.
+			if verb.GroupID == g.ID && (verb.IsAvailableCommand() || verb.Name() == "help") {
 				fmt.Fprintf(&b, "  %-12s %s\n", verb.Name(), verb.Short)
 			}
 		}
