@@ -1,11 +1,14 @@
 // Hostile is clients of the control socket that mean no good, for tests: some
 // connect and say nothing, some read events and then stop reading, and some send
 // one malformed request after another. It says "ready" once the first two sorts
-// are there, goes on until its standard input ends, and prints what it did.
+// are there or were turned away, goes on until its standard input ends, and prints
+// what it did: of the first sort how often they were let in, and how often they
+// were turned away.
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -40,12 +43,12 @@ func main() {
 	io.Copy(io.Discard, os.Stdin)
 	cancel()
 	group.Wait()
-	fmt.Printf("idle %d, stalled %d, malformed %d, answered %d\n", h.idles.Load(), h.stalls.Load(), h.sent.Load(), h.answered.Load())
+	fmt.Printf("idle %d, turned-away %d, stalled %d, malformed %d, answered %d\n", h.idles.Load(), h.turned.Load(), h.stalls.Load(), h.sent.Load(), h.answered.Load())
 }
 
 type hostile struct {
-	socket                        string
-	idles, stalls, sent, answered atomic.Int64
+	socket                                string
+	idles, turned, stalls, sent, answered atomic.Int64
 }
 
 // dial connects, in the end.
@@ -68,9 +71,17 @@ func (h *hostile) idle(ctx context.Context, connected func()) {
 		if c == nil {
 			return
 		}
-		h.idles.Add(1)
+		c.SetReadDeadline(time.Now().Add(soon))
+		n, err := c.Read(make([]byte, 1))
 		connected()
-		io.Copy(io.Discard, c) // until it is cut off
+		switch {
+		case n > 0:
+			h.turned.Add(1)
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			h.idles.Add(1)
+			c.SetReadDeadline(time.Time{})
+			io.Copy(io.Discard, c) // until it is cut off
+		}
 		c.Close()
 		select {
 		case <-ctx.Done():
@@ -78,6 +89,10 @@ func (h *hostile) idle(ctx context.Context, connected func()) {
 		}
 	}
 }
+
+// soon is within which who is turned away is told so. Who is let in hears nothing
+// for seconds.
+const soon = 2 * time.Second
 
 func (h *hostile) stall(ctx context.Context, connected func()) {
 	defer connected()
