@@ -186,7 +186,8 @@ func root(stdout, stderr io.Writer) *cobra.Command {
 	})
 	cmd.SuggestionsMinimumDistance = 2
 	cmd.CompletionOptions.DisableDefaultCmd = true
-	cmd.SetHelpCommand(&cobra.Command{Hidden: true, Use: "no-help"}) // --help is enough
+	help := helpVerb()
+	cmd.SetHelpCommand(help)
 	cmd.SetUsageFunc(usage)
 	cobra.EnableCommandSorting = false // what is used most comes first
 	for _, g := range []struct {
@@ -195,7 +196,7 @@ func root(stdout, stderr io.Writer) *cobra.Command {
 	}{
 		{looking, "Look:", []*cobra.Command{list, statusVerb(), connectionsVerb(), historyVerb(), eventsVerb(), catVerb(), checkVerb(), doctorVerb()}},
 		{changing, "Change:", []*cobra.Command{deployVerb(), rollbackVerb(), pauseVerb(), resumeVerb(), drainVerb(), waitVerb(), execVerb(), runVerb()}},
-		{other, "Other:", []*cobra.Command{completionVerb(), versionVerb()}},
+		{other, "Other:", []*cobra.Command{help, completionVerb(), versionVerb()}},
 	} {
 		cmd.AddGroup(&cobra.Group{ID: g.id, Title: g.title})
 		for _, verb := range g.verbs {

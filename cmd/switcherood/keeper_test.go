@@ -133,11 +133,24 @@ func TestKeeperRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer datagrams.Close()
+	var mptcp net.ListenConfig
+	mptcp.SetMultipathTCP(true)
+	multi, err := mptcp.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer multi.Close()
+	multipath, err := multi.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer multipath.Close()
 	for name, c := range map[string]struct {
 		file *os.File
 		port uint16
 		want string
 	}{
+		"MPTCP":             {multipath, uint16(multi.Addr().(*net.TCPAddr).Port), "it is an MPTCP socket"},
 		"another port":      {listens, port + 1, "it is bound to port"},
 		"not listening":     {bound, unheard, "it does not listen"},
 		"another namespace": {far, farPort, "it does not listen"},

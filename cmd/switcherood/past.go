@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/switcheroo/switcheroo/internal/api"
@@ -22,9 +21,5 @@ func (p past) History(ctx context.Context, service string, since time.Time, line
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	q := history.Query{Service: service, Lines: lines}
-	if !since.IsZero() {
-		q.Since = fmt.Sprintf("@%d.%06d", since.Unix(), since.Nanosecond()/1000)
-	}
-	return history.Read(ctx, q)
+	return history.Read(ctx, history.Query{Service: service, Since: history.Since(since), Lines: lines})
 }

@@ -10,7 +10,10 @@ import (
 // boundTo returns the port that a TCP socket is bound to.
 func boundTo(f *os.File) (port uint16, err error) {
 	err = onSocket(f, func(fd int) error {
-		if protocol, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PROTOCOL); err != nil || protocol != unix.IPPROTO_TCP {
+		switch protocol, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PROTOCOL); {
+		case err == nil && protocol == unix.IPPROTO_MPTCP:
+			return errors.New("it is an MPTCP socket, not a TCP socket")
+		case err != nil || protocol != unix.IPPROTO_TCP:
 			return errors.New("it is no TCP socket")
 		}
 		addr, err := unix.Getsockname(fd)

@@ -91,11 +91,18 @@ func (c *Client) Switches(ctx context.Context, service string) ([]Switch, error)
 	return all, c.get(ctx, "/switches", q, &all)
 }
 
+// MaxHistory is how many events of the past are told at most.
+const MaxHistory = 1000
+
 // History returns the switches and failures of the past, the latest last: as many
-// lines as that, or 50 if it is 0; of all services if service is "".
-func (c *Client) History(ctx context.Context, service string, lines int) ([]Event, error) {
+// lines as that, or 50 if it is 0; of all services if service is ""; since then,
+// unless since is zero.
+func (c *Client) History(ctx context.Context, service string, since time.Time, lines int) ([]Event, error) {
 	var all []Event
 	q := url.Values{}
+	if !since.IsZero() {
+		q.Set("since", since.UTC().Format(time.RFC3339Nano))
+	}
 	if service != "" {
 		q.Set("service", service)
 	}

@@ -50,15 +50,16 @@ func TestCallsSayWhatIsAsked(t *testing.T) {
 	})
 	ctx := t.Context()
 	for want, call := range map[string]func() error{
-		"GET /v1/services?connections=yes ":    func() error { _, err := c.Services(ctx, Select{Connections: true}); return err },
-		"GET /v1/services/my%2Fapp ":           func() error { _, err := c.Service(ctx, "my/app", Select{}); return err },
-		"GET /v1/instances ":                   func() error { _, err := c.Instances(ctx, Select{}); return err },
-		"GET /v1/switches?service=myapp ":      func() error { _, err := c.Switches(ctx, "myapp"); return err },
-		"GET /v1/history?lines=3&service=a ":   func() error { _, err := c.History(ctx, "a", 3); return err },
-		"GET /v1/doctor ":                      func() error { _, err := c.Doctor(ctx); return err },
-		"GET /v1/connections/a%20b@c.service ": func() error { _, err := c.Connections(ctx, "a b@c.service"); return err },
-		"GET /v1/health ":                      func() error { _, err := c.Health(ctx); return err },
-		`POST /v1/check {"unit":"a.service"}`:  func() error { _, err := c.Check(ctx, Check{Unit: "a.service"}); return err },
+		"GET /v1/services?connections=yes ":                 func() error { _, err := c.Services(ctx, Select{Connections: true}); return err },
+		"GET /v1/services/my%2Fapp ":                        func() error { _, err := c.Service(ctx, "my/app", Select{}); return err },
+		"GET /v1/instances ":                                func() error { _, err := c.Instances(ctx, Select{}); return err },
+		"GET /v1/switches?service=myapp ":                   func() error { _, err := c.Switches(ctx, "myapp"); return err },
+		"GET /v1/history?lines=3&service=a ":                func() error { _, err := c.History(ctx, "a", time.Time{}, 3); return err },
+		"GET /v1/history?since=1970-01-01T00%3A00%3A01.5Z ": func() error { _, err := c.History(ctx, "", time.Unix(1, 5e8), 0); return err },
+		"GET /v1/doctor ":                                   func() error { _, err := c.Doctor(ctx); return err },
+		"GET /v1/connections/a%20b@c.service ":              func() error { _, err := c.Connections(ctx, "a b@c.service"); return err },
+		"GET /v1/health ":                                   func() error { _, err := c.Health(ctx); return err },
+		`POST /v1/check {"unit":"a.service"}`:               func() error { _, err := c.Check(ctx, Check{Unit: "a.service"}); return err },
 		`POST /v1/deploy {"unit":"a","wait":"drained","timeout":1.5}`: func() error {
 			_, err := c.Deploy(ctx, Deploy{Unit: "a", Wait: ForDrained, Timeout: Duration(1500 * time.Millisecond)})
 			return err

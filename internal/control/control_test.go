@@ -291,11 +291,11 @@ func TestReads(t *testing.T) {
 
 func TestHistory(t *testing.T) {
 	b := serve(t)
-	all, err := b.client.History(t.Context(), "myapp", 0)
+	all, err := b.client.History(t.Context(), "myapp", time.Time{}, 0)
 	if err != nil || len(all) != 1 || all[0].ID != usualLines || all[0].Service != "myapp" {
 		t.Errorf("%+v, %v", all, err)
 	}
-	if _, err := b.client.History(t.Context(), "late", 0); code(err) != api.Unavailable {
+	if _, err := b.client.History(t.Context(), "late", time.Time{}, 0); code(err) != api.Unavailable {
 		t.Error(err)
 	}
 	for query, want := range map[string]int{"?lines=1000": 200, "?lines=1001": 400, "?lines=-1": 400, "?since=yesterday": 400, "?since=2026-11-25T19:08:11Z": 200,

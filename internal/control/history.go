@@ -6,11 +6,8 @@ import (
 	"github.com/switcheroo/switcheroo/internal/api"
 )
 
-const (
-	// usualLines and mostLines are how many events of the past are told.
-	usualLines = 50
-	mostLines  = 1000
-)
+// usualLines is how many events of the past are told to who does not say.
+const usualLines = 50
 
 // history tells what the journal has of the past. The journal itself is not for
 // everyone, but nothing of this is more than "events" tells everyone.
@@ -25,8 +22,8 @@ func (s *Server) history(c *call) (any, *api.Error) {
 	if lines == 0 {
 		lines = usualLines
 	}
-	if lines > mostLines {
-		return nil, api.Errorf(api.BadRequest, "lines=%d: %d at most", lines, mostLines)
+	if lines > api.MaxHistory {
+		return nil, api.Errorf(api.BadRequest, "lines=%d: %d at most", lines, api.MaxHistory)
 	}
 	var since time.Time
 	if text := c.URL.Query().Get("since"); text != "" {

@@ -41,16 +41,36 @@ func TestControlNonMembersChangeNothing(t *testing.T) {
 	s.deploy("v1")
 	s.deploy("v2")
 	const nobody = "65534"
-	for _, route := range []string{"health", "services", "services/myapp", "instances", "switches", "connections/myapp"} {
-		if status, code := s.as(nobody, nobody, "", route, ""); status != "200" {
-			t.Errorf("%s: %s %s", route, status, code)
-		}
-	}
 	changes := map[string]string{
 		"deploy":   `{"unit":"myapp@v1"}`,
 		"rollback": `{"service":"myapp"}`,
+		"pause":    `{"service":"myapp"}`,
+		"resume":   `{"service":"myapp"}`,
 		"drain":    `{"unit":"myapp@v2"}`,
 		"wait":     `{"unit":"myapp@v2"}`,
+		"reserve":  `{"unit":"myapp@v2"}`,
+		"keep":     `{"unit":"myapp@v2","ports":[]}`,
+	}
+	reads, others := 0, map[string]string{"check": "{}"}
+	for _, r := range route.FindAllStringSubmatch(packaged(t, "docs/api.md"), -1) {
+		method, name := r[1], strings.TrimPrefix(strings.Replace(r[2], "{name}", "myapp", 1), "/v1/")
+		body, read := others[name]
+		switch {
+		case name == "events" || name == "/metrics": // an answer without end, and one that is no JSON
+			continue
+		case changes[name] != "":
+			continue
+		case method != "GET" && !read:
+			t.Errorf("the test does not know what %s %s may do", method, r[2])
+			continue
+		}
+		reads++
+		if status, code := s.as(nobody, nobody, "", name, body); status != "200" {
+			t.Errorf("%s: %s %s", name, status, code)
+		}
+	}
+	if reads < 9 {
+		t.Errorf("only %d routes are for everyone", reads)
 	}
 	for _, groups := range []string{"", "4,20"} { // no group, no group of that name
 		for route, body := range changes {
@@ -60,6 +80,9 @@ func TestControlNonMembersChangeNothing(t *testing.T) {
 		}
 	}
 	s.served("v2")
+	if svc, _ := s.curl("http://s/v1/services/myapp"); !strings.Contains(svc, `"current": "myapp@v2.service"`) || strings.Contains(svc, `"pause"`) {
+		t.Errorf("something has changed: %s", svc)
+	}
 	for route := range changes {
 		// A second one of the same sort is in the next line of its sort.
 		n := 0
