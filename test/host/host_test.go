@@ -235,6 +235,21 @@ func TestBootFailureIsTold(t *testing.T) {
 	}
 }
 
+// A host of an older systemd than is asked for is none.
+func TestBootWantsAVersion(t *testing.T) {
+	t.Setenv("SWITCHEROO_TEST_SYSTEMD", "100")
+	host.Start(t, host.Options{})
+	t.Setenv("SWITCHEROO_TEST_SYSTEMD", "9999")
+	h, err := host.Boot(t.Context(), host.Options{})
+	if err == nil {
+		h.Close()
+		t.Fatal("booted")
+	}
+	if !strings.Contains(err.Error(), "SWITCHEROO_TEST_SYSTEMD wants 9999") {
+		t.Errorf("got %q", err)
+	}
+}
+
 // traces returns the cgroups of hosts, and the mount points of their disks, of
 // the process pid.
 func traces(pid string) []string {
