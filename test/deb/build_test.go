@@ -136,10 +136,11 @@ func buildInto(ctx context.Context, work string, p packages) error {
 		return err
 	}
 	// The compiler's cache is all that it is given, for the time that it saves.
+	// As root, go would make a home that is not there, but for one in /proc.
 	_, err = command(ctx, p.source, "unshare", "--net", "--", "sh", "-euc", `
 		! ip route | grep .
 		export GOCACHE="$(go env GOCACHE)"
-		export HOME=/nonexistent GOMODCACHE=/nonexistent
+		export HOME=/proc/nonexistent GOMODCACHE=/proc/nonexistent
 		exec dpkg-buildpackage --build=binary -us -uc --build-profiles=pkg.switcheroo.go`)
 	if err != nil {
 		return err

@@ -209,13 +209,13 @@ func TestBootFailureIsTold(t *testing.T) {
 		opts host.Options
 		want string
 	}{
-		{"no such root", host.Options{Lower: "/nonexistent"}, "no such file"},
+		{"no such root", host.Options{Lower: "/proc/nonexistent"}, "no such file"},
 		{"no systemd", host.Options{Lower: t.TempDir()}, "systemd is not installed"},
 		{"an endless job", host.Options{Files: map[string]string{
 			"/etc/systemd/system/endless.service":                endless,
 			"/etc/systemd/system/multi-user.target.d/needs.conf": "[Unit]\nWants=endless.service\n",
 		}}, "endless.service"},
-		{"no such bind", host.Options{Binds: map[string]string{"/x": "/nonexistent"}}, "no such file"},
+		{"no such bind", host.Options{Binds: map[string]string{"/x": "/proc/nonexistent"}}, "no such file"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
