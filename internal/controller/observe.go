@@ -105,7 +105,7 @@ func (c *Controller) verify(ctx context.Context) (next time.Duration) {
 		u, err := c.Units.Status(ctx, name)
 		_, known := c.world.Units[name]
 		switch {
-		case err == nil && u.ended() && !u.autoRestart():
+		case err == nil && u.gone():
 			c.drop(name)
 			continue
 		case err == nil:
@@ -135,7 +135,7 @@ func (c *Controller) reread(ctx context.Context, name string) (u Unit, ok bool) 
 		}
 		return old, known
 	}
-	if !known && u.ended() {
+	if !known && u.gone() {
 		return u, true // nor will an event say when it is unloaded
 	}
 	if known {

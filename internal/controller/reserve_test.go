@@ -171,6 +171,44 @@ func TestKeptWhileRestarted(t *testing.T) {
 	})
 }
 
+// A daemon that comes back in the middle of a restart may not be told of the
+// unit at first: between its end and its start it is nothing in particular.
+func TestKeptAndNotYetTold(t *testing.T) {
+	bubble(t, func(h *host) {
+		h.run()
+		h.start(v1, app{exec: true})
+		h.serves("myapp", v1)
+		h.kill()
+		h.do(func() {
+			u := h.units[v1]
+			u.life++
+			u.Active, u.Sub, u.Job, u.listeners = "inactive", "dead", "start", nil
+			h.events = func(e Event) []Event {
+				e.Units = nil
+				return []Event{e}
+			}
+		})
+		d := h.run()
+		h.until("ready", time.Minute, d.ready.Load)
+		time.Sleep(time.Second)
+		h.do(func() {
+			h.events = nil
+			if h.kernel.families[0]["myapp"].Activation != "myapp-v1-1" {
+				t.Error("the rule was withdrawn")
+			}
+			h.begin(h.units[v1])
+		})
+		h.until("served again", time.Minute, func() bool {
+			var served bool
+			h.do(func() { served = h.kernel.families[0]["myapp"].Activation == "myapp-v1-2" })
+			return served
+		})
+		if h.logged("no other is running") > 0 {
+			t.Error("the rule was withdrawn")
+		}
+	})
+}
+
 // Who waits in the queue of what has ended does not wait for ever.
 func TestKeptQueueThatStaysFull(t *testing.T) {
 	bubble(t, func(h *host) {
