@@ -48,7 +48,7 @@ test: go ## everything: lint, unit tests with -race, fuzzing, end to end on real
 .PHONY: test-trixie
 test-trixie: go ## end to end on the systemd of Debian 13, in a root file system that test/trixie makes
 	test/setup trixie
-	SWITCHEROO_TEST_ROOT=$$(test/trixie) go test -count 1 -timeout 20m ./test/cli ./test/deb ./test/e2e
+	root=$$(test/trixie) && SWITCHEROO_TEST_ROOT=$$root SWITCHEROO_TEST_SYSTEMD=257 go test -count 1 -timeout 20m ./test/cli ./test/deb ./test/e2e
 
 .PHONY: lint
 lint: go ## gofmt, vet, go.mod, staticcheck, and who may import whom (depguard)

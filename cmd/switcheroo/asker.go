@@ -64,12 +64,15 @@ func (a *asker) reserve(ctx context.Context, listeners bool) error {
 // persist repeats a call until there is an answer, or ctx ends: the daemon may
 // be on its way up, or be restarted.
 func persist(ctx context.Context, call func() error) error {
+	began, told := time.Now(), false
 	for {
 		err := call()
-		var e *api.Error
-		away := errors.As(err, new(*api.UnreachableError)) || errors.As(err, &e) && e.Code == api.Unavailable
-		if !away {
+		if !away(err) {
 			return err
+		}
+		if !told && time.Since(began) > time.Second {
+			told = true
+			fmt.Fprintln(os.Stderr, "switcheroo: waiting for switcherood (\"systemctl start switcherood\" starts it)")
 		}
 		select {
 		case <-ctx.Done():

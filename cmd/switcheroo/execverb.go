@@ -5,11 +5,13 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"os/signal"
 	"slices"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"github.com/switcheroo/switcheroo/internal/api"
 	"github.com/switcheroo/switcheroo/internal/config"
@@ -95,6 +97,9 @@ func execRun(ctx context.Context, o execOptions, args []string) error {
 			return err
 		}
 	}
+	// What systemd has its services start with, and Go's runtime has taken
+	// away: a server in C that counts on it would die of a client that is gone.
+	signal.Ignore(unix.SIGPIPE)
 	// syscall's, not unix's: it gives the limit of open files back that Go has
 	// raised for itself.
 	return cannotStart(args[0], syscall.Exec(path, args, env))

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -29,7 +30,8 @@ func clean(ctx context.Context, o options, stdout io.Writer) error {
 	defer alone.Release()
 	rules, err := openRules(ctx, settings.Backend, o.rulesLock(), log)
 	if err != nil {
-		return err
+		// No iptables here, perhaps: the table needs none.
+		return errors.Join(err, removeTable(ctx, o.rulesLock(), log))
 	}
 	defer rules.close()
 	unlock, err := rules.Lock(ctx)

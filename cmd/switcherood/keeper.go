@@ -89,6 +89,12 @@ func (k *keeper) Keep(ctx context.Context, key string, port uint16, l *os.File) 
 	if err := putAway(ctx, key, l); err != nil {
 		k.log.Warn("a listener is kept until the daemon ends, and no longer", "port", port, "error", err)
 	}
+	k.mu.Lock()
+	_, still := k.kept[key]
+	k.mu.Unlock()
+	if !still { // dropped meanwhile, perhaps before systemd had it
+		k.forget(key)
+	}
 	return nil
 }
 

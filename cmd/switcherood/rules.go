@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -149,10 +150,23 @@ func (r *rules) Families() nat.Family {
 	return families &^ nat.IPv6
 }
 
-// remove takes both halves out of the kernel.
+// remove takes both halves out of the kernel, each whatever becomes of the other.
 func (r *rules) remove(ctx context.Context) error {
-	if err := r.backend.Remove(ctx); err != nil {
+	return errors.Join(r.table.Remove(ctx), r.backend.Remove(ctx))
+}
+
+// removeTable takes the table out of the kernel, where there is no backend.
+func removeTable(ctx context.Context, lockPath string, log *slog.Logger) error {
+	t, err := companion.Open(ctx, companion.Options{Log: log})
+	if err != nil {
 		return err
 	}
-	return r.table.Remove(ctx)
+	r := &rules{table: t, lock: lockPath, log: log}
+	defer r.close()
+	unlock, err := r.Lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return t.Remove(ctx)
 }

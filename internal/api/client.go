@@ -192,7 +192,8 @@ func (c *Client) Wait(ctx context.Context, what Wait) (*Outcome, error) {
 // restartTime is how long a restart of the daemon may take.
 const restartTime = 30 * time.Second
 
-// insist repeats a call that can be made twice while the daemon is restarted.
+// insist repeats a call that can be made twice while the daemon is restarted, or
+// has too many others of this caller's under way.
 // One that does not answer at all is not waited for.
 func (c *Client) insist(ctx context.Context, call func() (*Outcome, error)) (*Outcome, error) {
 	var away time.Time
@@ -200,7 +201,7 @@ func (c *Client) insist(ctx context.Context, call func() (*Outcome, error)) (*Ou
 		began := time.Now()
 		out, err := call()
 		var e *Error
-		stopping := errors.As(err, &e) && e.Code == Unavailable
+		stopping := errors.As(err, &e) && (e.Code == Unavailable || e.Code == TooMany)
 		if !stopping && !errors.As(err, new(*UnreachableError)) {
 			return out, err
 		}

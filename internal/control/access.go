@@ -20,6 +20,7 @@ const (
 	everyone  access = iota // reads only
 	operators               // root and the group
 	own                     // they, and the instance that it is about
+	itself                  // the instance that it is about, and root
 )
 
 // operator reports whether p may change anything.
@@ -39,14 +40,17 @@ func operator(p *Peer) bool {
 // allow returns nil if c's peer may call a route of that class which is about
 // unit.
 func (s *Server) allow(c *call, unit string) *api.Error {
-	if c.route.access == everyone || operator(c.peer) {
+	switch {
+	case c.route.access == everyone, c.peer.UID() == 0:
+		return nil
+	case c.route.access != itself && operator(c.peer):
 		return nil
 	}
 	mine, err := c.peer.Unit()
 	if err != nil {
 		s.Log.Debug("caller not identified", "uid", c.peer.UID(), "error", err)
 	}
-	if c.route.access == own && err == nil && mine != "" && mine == unit {
+	if c.route.access >= own && err == nil && mine != "" && mine == unit {
 		c.self = true
 		return nil
 	}
@@ -54,7 +58,10 @@ func (s *Server) allow(c *call, unit string) *api.Error {
 	if n := s.refusals.count(refusal{c.peer.UID(), mine, verb, unit}); n > 0 {
 		s.Log.Warn("call refused", "uid", c.peer.UID(), "unit", mine, "verb", verb, "about", unit, "times", n)
 	}
-	if c.route.access == own {
+	switch c.route.access {
+	case itself:
+		return api.Errorf(api.Denied, "only %s itself may %s it", unit, verb)
+	case own:
 		return api.Errorf(api.Denied, "only root, group %s and %s itself may %s it", Group, unit, verb)
 	}
 	return api.Errorf(api.Denied, "only root and group %s may %s", Group, verb).

@@ -147,15 +147,22 @@ func TestIdleAndStalledClients(t *testing.T) {
 func TestLimits(t *testing.T) {
 	g := newGate(2, 3)
 	for _, c := range []struct {
-		uid  uint32
-		want bool
-	}{{1, true}, {1, true}, {1, false}, {2, true}, {3, false}, {0, true}, {0, true}, {0, true}, {0, false}} {
-		if got := g.enter(c.uid); got != c.want {
-			t.Errorf("uid %d: %v", c.uid, got)
+		caller caller
+		want   bool
+	}{
+		{caller{uid: 1}, true}, {caller{uid: 1}, true}, {caller{uid: 1}, false}, {caller{uid: 2}, true}, {caller{uid: 3}, false},
+		{caller{}, true}, {caller{}, true}, {caller{}, true}, {caller{}, false},
+		// Of the same user, which is full.
+		{caller{1, "myapp@v1.service"}, true}, {caller{1, "myapp@v1.service"}, true}, {caller{1, "myapp@v1.service"}, false},
+		{caller{1, "myapp@v2.service"}, true},
+	} {
+		if got := g.enter(c.caller); got != c.want {
+			t.Errorf("%+v: %v", c.caller, got)
 		}
 	}
-	g.leave(1)
-	if !g.enter(3) || g.busy() != 6 {
+	g.leave(caller{uid: 1})
+	g.leave(caller{1, "myapp@v2.service"})
+	if !g.enter(caller{uid: 3}) || g.busy() != 8 {
 		t.Errorf("%d inside", g.busy())
 	}
 }

@@ -32,7 +32,7 @@ func (l *listener) Accept() (net.Conn, error) {
 			c.Close()
 			continue
 		}
-		if !l.gate.enter(p.UID()) {
+		if !l.gate.enter(p.caller) {
 			c.SetWriteDeadline(time.Now().Add(10 * time.Millisecond)) // its buffer is empty
 			c.Write([]byte(l.full))
 			c.Close()
@@ -44,8 +44,8 @@ func (l *listener) Accept() (net.Conn, error) {
 	}
 }
 
-func (l *listener) leave(uid uint32) {
-	l.gate.leave(uid)
+func (l *listener) leave(c caller) {
+	l.gate.leave(c)
 	l.relief.connected(l.gate.busy())
 }
 
@@ -53,7 +53,7 @@ func (l *listener) leave(uid uint32) {
 type conn struct {
 	api.RightsConn
 	peer   *Peer
-	leave  func(uid uint32)
+	leave  func(caller)
 	closed sync.Once
 }
 
@@ -62,7 +62,7 @@ func (c *conn) Close() error {
 	c.closed.Do(func() {
 		closeAll(c.Take())
 		c.peer.close()
-		c.leave(c.peer.UID())
+		c.leave(c.peer.caller)
 	})
 	return err
 }

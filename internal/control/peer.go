@@ -24,6 +24,8 @@ type Peer struct {
 	// held is a pidfd from when the connection was accepted, where the kernel
 	// has none of when it was made (before 6.5); else -1.
 	held int
+	// caller is whose share its connection and calls are of.
+	caller caller
 }
 
 // newPeer returns the peer of c. Close it.
@@ -48,6 +50,14 @@ func newPeer(c *net.UnixConn) (*Peer, error) {
 	})
 	if err != nil {
 		return nil, err
+	}
+	p.caller.uid = p.UID()
+	if p.UID() != 0 {
+		// Only root makes system services; user@1000.service holds all that
+		// belongs to a user's own.
+		if unit, err := p.Unit(); err == nil && strings.HasSuffix(unit, ".service") && !strings.HasPrefix(unit, "user@") {
+			p.caller.unit = unit
+		}
 	}
 	return p, nil
 }

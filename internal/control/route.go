@@ -36,8 +36,8 @@ var routes = []route{
 	{http.MethodPost, "/v1/resume", operators, true, (*Server).resume},
 	{http.MethodPost, "/v1/drain", own, true, (*Server).drain},
 	{http.MethodPost, "/v1/wait", own, true, (*Server).wait},
-	{http.MethodPost, "/v1/reserve", own, false, (*Server).reserve},
-	{http.MethodPost, "/v1/keep", own, false, (*Server).keep},
+	{http.MethodPost, "/v1/reserve", itself, false, (*Server).reserve},
+	{http.MethodPost, "/v1/keep", itself, false, (*Server).keep},
 }
 
 // verb is the last fixed part of the path: what callers know it by.
@@ -99,11 +99,11 @@ func (s *Server) dispatch(w http.ResponseWriter, req *http.Request, m methods) {
 	if r.long {
 		g = s.long
 	}
-	if !g.enter(c.peer.UID()) {
+	if !g.enter(c.peer.caller) {
 		fail(w, api.Errorf(api.TooMany, "too many calls at once").WithHint("wait until others have ended"))
 		return
 	}
-	defer g.leave(c.peer.UID())
+	defer g.leave(c.peer.caller)
 	call := &call{Request: req, w: w, route: r, peer: c.peer, conn: c}
 	if r.access == operators {
 		if err := s.allow(call, ""); err != nil {

@@ -14,7 +14,8 @@ import (
 // Holder keeps the connections of paused services. Its methods may be called by
 // several goroutines.
 type Holder struct {
-	log *slog.Logger
+	log  *slog.Logger
+	most uint32 // that can wait
 
 	opened chan *queue   // to Run
 	wake   chan struct{} // to pace
@@ -29,6 +30,7 @@ type Holder struct {
 func New(log *slog.Logger) *Holder {
 	return &Holder{
 		log:    log,
+		most:   MaxWaiting,
 		opened: make(chan *queue, 1),
 		wake:   make(chan struct{}, 1),
 		lines:  map[string]*line{},
@@ -96,7 +98,7 @@ func (h *Holder) Prepare(holds []nat.Hold) (number uint16, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.queue == nil {
-		q, err := bind()
+		q, err := bind(h.most)
 		if err != nil {
 			return 0, err
 		}

@@ -259,7 +259,7 @@ func TestReleaseWaitsForTheServer(t *testing.T) {
 // Another program has the queue that is tried first.
 func TestNumberIsTaken(t *testing.T) {
 	needKernel(t)
-	other, err := bind()
+	other, err := bind(1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -384,4 +384,21 @@ func TestSilentClients(t *testing.T) {
 	}
 	t.Logf("%d let go in %v", done.Connections, done.Took)
 	served(t, ended, 50)
+}
+
+// More than can wait are not refused either: the kernel drops their SYNs, and
+// they come again.
+func TestQueueIsFull(t *testing.T) {
+	h, _ := holder(t)
+	h.most = 4
+	web := listen(t, "web", 100)
+	go web.serve()
+	pause(t, h, []service{web}, web)
+	ended := web.dials(10)
+	web.waits(t, h, 4)
+	if done, err := h.Release(t.Context(), "web"); err != nil || done.Connections != 4 {
+		t.Errorf("%+v, %v", done, err)
+	}
+	pause(t, h, []service{web})
+	served(t, ended, 10)
 }

@@ -36,21 +36,21 @@ type queue struct {
 }
 
 // bind binds the first queue that is free, in the network namespace of the
-// calling thread.
-func bind() (*queue, error) {
+// calling thread. It has room for most packets.
+func bind(most uint32) (*queue, error) {
 	nl, err := netlink.Dial(unix.NETLINK_NETFILTER, &netlink.Config{MessageBufferSize: messageLen})
 	if err != nil {
 		return nil, fmt.Errorf("open a netfilter netlink socket: %w", err)
 	}
 	q := &queue{nl: nl}
-	if err := q.bind(); err != nil {
+	if err := q.bind(most); err != nil {
 		nl.Close()
 		return nil, err
 	}
 	return q, nil
 }
 
-func (q *queue) bind() error {
+func (q *queue) bind(most uint32) error {
 	if err := q.nl.SetDeadline(time.Now().Add(bindTimeout)); err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func (q *queue) bind() error {
 	case err != nil:
 		return fmt.Errorf("bind a netfilter queue: %w (the kernel needs nfnetlink_queue: try modprobe nfnetlink_queue)", err)
 	}
-	if err := q.execute(settingsMessage(q.number, MaxWaiting)); err != nil {
+	if err := q.execute(settingsMessage(q.number, most)); err != nil {
 		return fmt.Errorf("set up netfilter queue %d: %w", q.number, err)
 	}
 	if err := q.nl.SetReadBuffer(bufferLen); err != nil {

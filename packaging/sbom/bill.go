@@ -52,17 +52,17 @@ type dependency struct {
 	DependsOn []string `json:"dependsOn"`
 }
 
-// describe lists the programs, which belong to one module, and the modules that
-// are in them, each once, sorted. Its serial number follows from the rest, so
+// describe lists the programs, which belong to one module and have one version,
+// and the modules that are in them, each once, sorted. Its serial number follows from the rest, so
 // that the same programs have the same one.
-func describe(programs []program, made time.Time) (bill, error) {
+func describe(version string, programs []program, made time.Time) (bill, error) {
 	b := bill{
 		Schema:  "http://cyclonedx.org/schema/bom-1.5.schema.json",
 		Format:  "CycloneDX",
 		Spec:    "1.5",
 		Version: 1,
 		Metadata: metadata{
-			Component: component{Type: "application", Ref: programs[0].module, Name: programs[0].module},
+			Component: component{Type: "application", Ref: programs[0].module, Name: programs[0].module, Version: version},
 		},
 	}
 	if !made.IsZero() {
@@ -77,7 +77,7 @@ func describe(programs []program, made time.Time) (bill, error) {
 		ref := "file:" + p.name
 		whole.DependsOn = append(whole.DependsOn, ref)
 		b.Components = append(b.Components, component{
-			Type: "application", Ref: ref, Name: p.name, Hashes: []hash{{"SHA-256", p.sha256}},
+			Type: "application", Ref: ref, Name: p.name, Version: version, Hashes: []hash{{"SHA-256", p.sha256}},
 		})
 		needs := dependency{Ref: ref, DependsOn: []string{}}
 		for _, m := range p.modules {

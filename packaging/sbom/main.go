@@ -2,9 +2,9 @@
 // form of CycloneDX 1.5: the programs, with the checksums of their files, and
 // the modules that the linker has put into them, as `go version -m` tells.
 //
-//	sbom bin/switcheroo bin/switcherood
+//	sbom 1.2.3 bin/switcheroo bin/switcherood
 //
-// The same programs give the same bytes. $SOURCE_DATE_EPOCH, in seconds since
+// 1.2.3 is the version of the programs, which the linker does not tell. The same programs give the same bytes. $SOURCE_DATE_EPOCH, in seconds since
 // 1970, is the time that it bears; without it, it bears none.
 package main
 
@@ -25,10 +25,11 @@ func main() {
 	}
 }
 
-func run(files []string, epoch string, stdout io.Writer) error {
-	if len(files) == 0 {
-		return errors.New("no programs: want their names")
+func run(args []string, epoch string, stdout io.Writer) error {
+	if len(args) < 2 {
+		return errors.New("no programs: want their version and their names")
 	}
+	version, files := args[0], args[1:]
 	var made time.Time
 	if epoch != "" {
 		seconds, err := strconv.ParseInt(epoch, 10, 64)
@@ -45,7 +46,7 @@ func run(files []string, epoch string, stdout io.Writer) error {
 		}
 		programs = append(programs, p)
 	}
-	b, err := describe(programs, made)
+	b, err := describe(version, programs, made)
 	if err != nil {
 		return err
 	}

@@ -27,7 +27,7 @@ func self(t *testing.T) string {
 func TestRunSaysTheSameTwice(t *testing.T) {
 	var first, second bytes.Buffer
 	for _, out := range []*bytes.Buffer{&first, &second} {
-		if err := run([]string{self(t)}, "1700000000", out); err != nil {
+		if err := run([]string{"1.2.3", self(t)}, "1700000000", out); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -49,7 +49,7 @@ func TestRunSaysTheSameTwice(t *testing.T) {
 func TestDescribe(t *testing.T) {
 	one := program{name: "one", sha256: "aa", module: "m", modules: []module{{stdlib, "1.25.0", ""}, {"x/b", "v1.0.0", "h1:b"}}}
 	two := program{name: "two", sha256: "bb", module: "m", modules: []module{{"x/a", "v2.0.0", "h1:a"}, {"x/b", "v1.0.0", "h1:b"}}}
-	got, err := describe([]program{two, one}, time.Time{})
+	got, err := describe("1.2.3", []program{two, one}, time.Time{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,10 +59,10 @@ func TestDescribe(t *testing.T) {
 	got.Serial = ""
 	want := bill{
 		Schema: "http://cyclonedx.org/schema/bom-1.5.schema.json", Format: "CycloneDX", Spec: "1.5", Version: 1,
-		Metadata: metadata{Component: component{Type: "application", Ref: "m", Name: "m"}},
+		Metadata: metadata{Component: component{Type: "application", Ref: "m", Name: "m", Version: "1.2.3"}},
 		Components: []component{
-			{Type: "application", Ref: "file:one", Name: "one", Hashes: []hash{{"SHA-256", "aa"}}},
-			{Type: "application", Ref: "file:two", Name: "two", Hashes: []hash{{"SHA-256", "bb"}}},
+			{Type: "application", Ref: "file:one", Name: "one", Version: "1.2.3", Hashes: []hash{{"SHA-256", "aa"}}},
+			{Type: "application", Ref: "file:two", Name: "two", Version: "1.2.3", Hashes: []hash{{"SHA-256", "bb"}}},
 			{Type: "library", Ref: "pkg:golang/stdlib@1.25.0", Name: stdlib, Version: "1.25.0", PURL: "pkg:golang/stdlib@1.25.0"},
 			{Type: "library", Ref: "pkg:golang/x/a@v2.0.0", Name: "x/a", Version: "v2.0.0", PURL: "pkg:golang/x/a@v2.0.0", Properties: []property{{"go:sum", "h1:a"}}},
 			{Type: "library", Ref: "pkg:golang/x/b@v1.0.0", Name: "x/b", Version: "v1.0.0", PURL: "pkg:golang/x/b@v1.0.0", Properties: []property{{"go:sum", "h1:b"}}},
@@ -85,10 +85,10 @@ func TestRefused(t *testing.T) {
 		epoch string
 		want  string
 	}{
-		{"no program", nil, "", "no programs: want their names"},
-		{"no such file", []string{"none"}, "", "open none: no such file or directory"},
-		{"no Go program", []string{"main.go"}, "", "could not read Go build info from main.go: unrecognized file format"},
-		{"no time", []string{self(t)}, "today", `SOURCE_DATE_EPOCH: strconv.ParseInt: parsing "today": invalid syntax`},
+		{"no program", []string{"1.2.3"}, "", "no programs: want their version and their names"},
+		{"no such file", []string{"1.2.3", "none"}, "", "open none: no such file or directory"},
+		{"no Go program", []string{"1.2.3", "main.go"}, "", "could not read Go build info from main.go: unrecognized file format"},
+		{"no time", []string{"1.2.3", self(t)}, "today", `SOURCE_DATE_EPOCH: strconv.ParseInt: parsing "today": invalid syntax`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -99,7 +99,7 @@ func TestRefused(t *testing.T) {
 		})
 	}
 	a, b := program{name: "a", module: "m"}, program{name: "b", module: "n"}
-	if _, err := describe([]program{a, b}, time.Time{}); err == nil {
+	if _, err := describe("1.2.3", []program{a, b}, time.Time{}); err == nil {
 		t.Error("programs of two modules are described as of one")
 	}
 }

@@ -36,6 +36,7 @@ type packages struct {
 	dev     string // the library
 	source  string // what the source package unpacks to
 	version string // of old
+	commit  string // that git had when they were built
 }
 
 // laterVersion is higher than any that debian/changelog has.
@@ -92,7 +93,12 @@ func buildPackages() (p packages, err error) {
 		return p, err
 	}
 	p.version, err = command(ctx, p.dir, "dpkg-deb", "--field", p.old, "Version")
+	if err != nil {
+		return p, err
+	}
 	p.version = strings.TrimSpace(p.version)
+	commit, err := os.ReadFile(filepath.Join(work, "HEAD"))
+	p.commit = strings.TrimSpace(string(commit))
 	return p, err
 }
 
@@ -100,6 +106,13 @@ func buildPackages() (p packages, err error) {
 func buildInto(ctx context.Context, work string, p packages) error {
 	abs, err := filepath.Abs(root)
 	if err != nil {
+		return err
+	}
+	head, err := command(ctx, abs, "git", "rev-parse", "HEAD")
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(work, "HEAD"), []byte(head), 0o644); err != nil {
 		return err
 	}
 	dist := filepath.Join(work, "building")
@@ -123,10 +136,11 @@ func buildInto(ctx context.Context, work string, p packages) error {
 		return err
 	}
 	// The compiler's cache is all that it is given, for the time that it saves.
+	// As root, go would make a home that is not there, but for one in /proc.
 	_, err = command(ctx, p.source, "unshare", "--net", "--", "sh", "-euc", `
 		! ip route | grep .
 		export GOCACHE="$(go env GOCACHE)"
-		export HOME=/nonexistent GOMODCACHE=/nonexistent
+		export HOME=/proc/nonexistent GOMODCACHE=/proc/nonexistent
 		exec dpkg-buildpackage --build=binary -us -uc --build-profiles=pkg.switcheroo.go`)
 	if err != nil {
 		return err

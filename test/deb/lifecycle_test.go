@@ -24,7 +24,7 @@ func TestLifeUnderLoad(t *testing.T) {
 			})
 			s.join()
 			s.step("install", there(s.old))
-			if got, want := s.do("switcheroo version"), "switcheroo "+s.version+", commit "; !strings.HasPrefix(got, want) {
+			if got, want := s.do("switcheroo version"), "switcheroo "+s.version+", commit "+s.commit+"\n"; !strings.HasPrefix(got+"\n", want) {
 				t.Errorf("switcheroo version says %q, not %q", got, want)
 			}
 			s.step("deploy", "myapp@v1")
@@ -33,7 +33,7 @@ func TestLifeUnderLoad(t *testing.T) {
 			s.step("deploy", "myapp@v2")
 			// v1 still drains, because of the connection that is held.
 			s.step("upgrade", there(s.later))
-			if got, want := s.do("switcheroo version"), "switcheroo "+laterVersion+", commit "; !strings.HasPrefix(got, want) {
+			if got, want := s.do("switcheroo version"), "switcheroo "+laterVersion+", commit "+s.commit+"\n"; !strings.HasPrefix(got+"\n", want) {
 				t.Errorf("switcheroo version says %q, not %q", got, want)
 			}
 			held.says("v1")
@@ -80,6 +80,75 @@ func TestPurgeAtOnce(t *testing.T) {
 	s.do(`for tool in iptables ip6tables; do $tool-nft-save -t nat | $tool-legacy-restore; done; iptables-legacy-save -t nat | grep SW-`)
 	s.do("mkdir /etc/switcheroo && echo '[Switcherood]' >/etc/switcheroo/switcherood.conf")
 	s.step("purge")
+	s.refuses()
+}
+
+// A daemon that does not answer, a program that is gone, and no place to keep it
+// are no reason to stay installed; and what goes on is told all the same.
+func TestRemoveOfWhatIsBroken(t *testing.T) {
+	t.Parallel()
+	s := set(t, map[string]string{"/etc/systemd/system/myapp@.service": template})
+	s.join()
+	s.step("install", there(s.old))
+	s.step("deploy", "myapp@v1")
+	s.do("systemctl stop switcherood.socket switcherood.service")
+	s.step("remove")
+	s.serves("v1")
+	s.step("install", there(s.old))
+	s.do("mount -t tmpfs -o size=64k,mode=0755 none /var/lib/switcheroo")
+	s.step("remove")
+	if left := s.do("ls /var/lib/switcheroo"); strings.Contains(left, "switcherood") {
+		t.Errorf("half of the program is kept: %s", left)
+	}
+	s.do("umount /var/lib/switcheroo")
+	s.step("install", there(s.old))
+	s.do("rm /usr/sbin/switcherood")
+	s.step("remove")
+	s.serves("v1")
+	// As it says: once more, and then the rules are found.
+	s.step("install", there(s.old))
+	s.step("purge")
+	s.refuses()
+}
+
+// iptables may go in the same run, and dpkg then has removed it before the rules
+// can be. What removes them is kept, and said.
+func TestPurgeWithIptables(t *testing.T) {
+	t.Parallel()
+	s := set(t, map[string]string{"/etc/systemd/system/myapp@.service": template})
+	s.join()
+	s.step("install", there(s.old))
+	s.step("deploy", "myapp@v1")
+	s.do("nft list tables | grep switcheroo")
+	s.do(`{ dpkg --listfiles iptables; ls /etc/alternatives/ip*tables* /usr/sbin/ip*tables*; } |
+		while read -r file; do [ -d "$file" ] || echo "$file"; done | tar -P -cf /root/iptables.tar -T -`)
+	said := s.do("apt purge -y switcheroo iptables 2>&1; ! command -v iptables-nft; ! nft list tables | grep switcheroo")
+	s.serves("v1")
+	for _, want := range []string{"switcheroo: apt install iptables", "switcheroo: /var/lib/switcheroo/switcherood --cleanup"} {
+		if !strings.Contains(said, want) {
+			t.Errorf("it does not say %q:\n%s", want, said)
+		}
+	}
+	s.do("tar -P -xf /root/iptables.tar; /var/lib/switcheroo/switcherood --cleanup")
+	s.refuses()
+}
+
+// Where a policy forbids to stop the daemon, a purge takes nothing from under it,
+// and says what is left and how to end that.
+func TestPurgeUnderAPolicy(t *testing.T) {
+	t.Parallel()
+	s := set(t, map[string]string{"/etc/systemd/system/myapp@.service": template})
+	s.join()
+	s.step("install", there(s.old))
+	s.step("deploy", "myapp@v1")
+	s.do(`printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d; chmod +x /usr/sbin/policy-rc.d`)
+	said := s.do("dpkg --purge switcheroo 2>&1; systemctl is-active switcherood.service; ls /run/switcheroo/control.sock; getent group switcheroo")
+	s.serves("v1")
+	end := "systemctl stop switcherood.socket switcherood.service"
+	if !strings.Contains(said, "switcheroo: "+end) {
+		t.Errorf("it does not say %q:\n%s", end, said)
+	}
+	s.do(end + "; /var/lib/switcheroo/switcherood --cleanup; rm -r /var/lib/switcheroo && groupdel switcheroo")
 	s.refuses()
 }
 

@@ -290,8 +290,8 @@ func TestUsage(t *testing.T) {
 		{"h", []string{"-h"}, 0, usage, ""},
 		{"unknown option", []string{"--fast"}, 2, "", "demo: error: flag provided but not defined: -fast\ndemo: hint: demo --help lists what it takes\n"},
 		{"argument", []string{"v2"}, 2, "", "demo: error: unexpected argument \"v2\"\ndemo: hint: demo --help lists what it takes\n"},
-		{"no such daemon", []string{"--daemon", "/nonexistent"}, 2, "",
-			"demo: error: --daemon: stat /nonexistent: no such file or directory\ndemo: hint: demo --help lists what it takes\n"},
+		{"no such daemon", []string{"--daemon", "/proc/nonexistent"}, 2, "",
+			"demo: error: --daemon: stat /proc/nonexistent: no such file or directory\ndemo: hint: demo --help lists what it takes\n"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var stdout, stderr strings.Builder

@@ -33,11 +33,14 @@ func TestExecInstancesAskForThemselves(t *testing.T) {
 	for _, verb := range []string{"reserve", "keep"} {
 		s.log("call refused", "uid="+uids[0], "unit=myapp@v2.service", "verb="+verb, "about=myapp@v1.service")
 	}
-	// Nor may anybody else.
-	for _, route := range []string{"reserve", "keep"} {
-		for _, body := range []string{`{"unit":"myapp@v1"}`, `{}`} {
-			if status, _ := s.as("65534", "65534", "", route, body); status != "403" && (body != "{}" || status != "400") {
-				t.Errorf("%s of %s as nobody: %s", route, body, status)
+	// Nor may anybody else: not even who may deploy gets hold of an app's sockets.
+	s.do("groupadd --gid 777 switcheroo")
+	for _, groups := range []string{"", "777"} {
+		for _, route := range []string{"reserve", "keep"} {
+			for _, body := range []string{`{"unit":"myapp@v1"}`, `{"unit":"myapp@v1","listeners":true}`, `{}`} {
+				if status, _ := s.as("65534", "65534", groups, route, body); status != "403" && (status != "400" || body == `{"unit":"myapp@v1"}`) {
+					t.Errorf("%s of %s as nobody, groups %q: %s", route, body, groups, status)
+				}
 			}
 		}
 	}

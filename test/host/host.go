@@ -81,6 +81,10 @@ func Boot(ctx context.Context, opts Options) (*Host, error) {
 		h.Close()
 		return nil, fmt.Errorf("boot host %s: %w", opts.Name, err)
 	}
+	if err := h.newEnough(ctx); err != nil {
+		h.Close()
+		return nil, fmt.Errorf("host %s: %w", opts.Name, err)
+	}
 	return h, nil
 }
 

@@ -209,13 +209,13 @@ func TestBootFailureIsTold(t *testing.T) {
 		opts host.Options
 		want string
 	}{
-		{"no such root", host.Options{Lower: "/nonexistent"}, "no such file"},
+		{"no such root", host.Options{Lower: "/proc/nonexistent"}, "no such file"},
 		{"no systemd", host.Options{Lower: t.TempDir()}, "systemd is not installed"},
 		{"an endless job", host.Options{Files: map[string]string{
 			"/etc/systemd/system/endless.service":                endless,
 			"/etc/systemd/system/multi-user.target.d/needs.conf": "[Unit]\nWants=endless.service\n",
 		}}, "endless.service"},
-		{"no such bind", host.Options{Binds: map[string]string{"/x": "/nonexistent"}}, "no such file"},
+		{"no such bind", host.Options{Binds: map[string]string{"/x": "/proc/nonexistent"}}, "no such file"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
@@ -232,6 +232,21 @@ func TestBootFailureIsTold(t *testing.T) {
 	}
 	if got := traces(fmt.Sprintf("%d", os.Getpid())); len(got) > 0 {
 		t.Errorf("hosts that did not boot left %v", got)
+	}
+}
+
+// A host of an older systemd than is asked for is none.
+func TestBootWantsAVersion(t *testing.T) {
+	t.Setenv("SWITCHEROO_TEST_SYSTEMD", "100")
+	host.Start(t, host.Options{})
+	t.Setenv("SWITCHEROO_TEST_SYSTEMD", "9999")
+	h, err := host.Boot(t.Context(), host.Options{})
+	if err == nil {
+		h.Close()
+		t.Fatal("booted")
+	}
+	if !strings.Contains(err.Error(), "SWITCHEROO_TEST_SYSTEMD wants 9999") {
+		t.Errorf("got %q", err)
 	}
 }
 

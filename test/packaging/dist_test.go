@@ -108,24 +108,37 @@ func static(t *testing.T, file string) {
 	}
 }
 
-// bill checks that the SBOM names exactly the modules that are in the programs.
+// bill checks that the SBOM names the version of the programs, and exactly the
+// modules that are in them.
 func bill(t *testing.T, at string) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(at, "share/doc/switcheroo/sbom.cdx.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
+	type component struct{ Type, Name, Version string }
 	var b struct {
-		Components []struct{ Type, Name, Version string }
+		Metadata   struct{ Component component }
+		Components []component
 	}
 	if err := json.Unmarshal(text, &b); err != nil {
 		t.Fatal(err)
 	}
+	programs := map[string]bool{}
 	got, want := map[string]string{}, map[string]string{}
-	for _, c := range b.Components {
+	for _, c := range append(b.Components, b.Metadata.Component) {
+		if c.Type == "application" {
+			programs[c.Name] = true
+			if c.Version != version {
+				t.Errorf("the version of %s is %q in the SBOM", c.Name, c.Version)
+			}
+		}
 		if c.Type == "library" {
 			got[c.Name] = c.Version
 		}
+	}
+	if len(programs) != 3 {
+		t.Errorf("the SBOM is of %v, not of the two programs and the whole", programs)
 	}
 	for _, name := range []string{"bin/switcheroo", "sbin/switcherood"} {
 		info, err := buildinfo.ReadFile(filepath.Join(at, name))

@@ -10,7 +10,8 @@
 //     line for any lines;
 //   - any other block whose first line (or second, after "#!") is a comment with
 //     an absolute path and nothing else: a file of that name;
-//   - text, or no language: for the eye only.
+//   - text, or no language: for the eye only. No line of it may begin with the
+//     name of a program, but in the few blocks that the test says why of.
 //
 // Other blocks are mistakes, and so is code that is set off by indentation: it
 // would not be run. A comment above a block says more about it:

@@ -95,8 +95,9 @@ func parse(name, text string) ([]step, error) {
 func (s *step) read(language, name string, begin int) error {
 	switch language {
 	case "", "text":
+		err := forTheEye(name, s.text)
 		s.text = ""
-		return nil
+		return err
 	case "sh":
 		return nil
 	case "console":

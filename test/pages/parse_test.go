@@ -38,6 +38,8 @@ func TestParse(t *testing.T) {
 func TestParseRefuses(t *testing.T) {
 	for name, c := range map[string]struct{ page, want string }{
 		"indented code":     {"Do:\n\n    rm -rf x\n", "p:3: code that no test runs"},
+		"a command shown":   {"```text\nnothing\nsystemctl start x\n```\n", "p:1: a command that no test runs: systemctl start x"},
+		"a prompt shown":    {"```\n$ apt install x\n```\n", "a command that no test runs"},
 		"a block of no use": {"```ini\nx=1\n```\n", "names no file"},
 		"no end":            {"```sh\ntrue\n", "does not end"},
 		"a strange fence":   {"```sh extra\n```\n", "not the beginning"},

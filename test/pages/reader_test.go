@@ -159,6 +159,10 @@ func (r *reader) step(s step) {
 		if err := m.WriteFile(s.path, s.text); err != nil {
 			r.Fatalf("%s: %v", s.at, err)
 		}
+		// An editor makes no file executable; the page has to.
+		if out, err := m.Run(r.Context(), "chmod", "0644", s.path); err != nil {
+			r.Fatalf("%s: %v\n%s", s.at, err, out)
+		}
 	case s.meanwhile:
 		r.watches = append(r.watches, r.watch(m, s))
 	case s.kind == commands:
