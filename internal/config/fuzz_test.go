@@ -113,8 +113,15 @@ func checkInstance(t *testing.T, name unitName, in *Instance) {
 			continue
 		}
 		private, ok := in.Ports[l.Name]
-		if !ok || private == 0 || private == l.Port {
+		if !ok || private == 0 {
 			t.Errorf("%v has private port %d, %t", l, private, ok)
+		}
+		// Its own public port may be the private one, of a server that listens
+		// there; another's may not.
+		for _, other := range in.Listen {
+			if other.Port == private && other.Port != l.Port {
+				t.Errorf("%v has private port %d, which is public for %v", l, private, other)
+			}
 		}
 		if other, taken := public[private]; taken && other != l.Port {
 			t.Errorf("private port %d for %d and %d", private, other, l.Port)
