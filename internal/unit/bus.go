@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/godbus/dbus/v5"
+	"golang.org/x/sync/semaphore"
 )
 
 const (
@@ -38,7 +39,13 @@ type bus struct {
 	conn    *dbus.Conn
 	sock    net.Conn
 	private bool
+	// unanswered bounds how many calls are: the bus lets a connection have 128.
+	unanswered *semaphore.Weighted
 }
+
+// maxUnanswered leaves some for what is called without being counted: Hello and
+// the like.
+const maxUnanswered = 120
 
 // stream buffers what is read from a socket. godbus given a plain stream also
 // leaves out the passing of file descriptors, so nobody on the bus can make
@@ -120,7 +127,7 @@ func open(ctx context.Context, address string, private bool, greet func(context.
 		sock.Close()
 		return nil, err
 	}
-	b := &bus{conn: conn, sock: sock, private: private}
+	b := &bus{conn: conn, sock: sock, private: private, unanswered: semaphore.NewWeighted(maxUnanswered)}
 	err = conn.Auth([]dbus.Auth{dbus.AuthExternal(strconv.Itoa(os.Geteuid()))})
 	if err == nil {
 		err = greet(ctx, b)
@@ -170,6 +177,10 @@ func (b *bus) match(ctx context.Context, rule string) error {
 func (b *bus) call(ctx context.Context, on dbus.BusObject, method string, args ...any) *dbus.Call {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
+	if err := b.unanswered.Acquire(ctx, 1); err != nil {
+		return &dbus.Call{Err: err}
+	}
+	defer b.unanswered.Release(1)
 	return <-b.send(ctx, on, method, args...).Done
 }
 

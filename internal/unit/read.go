@@ -40,8 +40,15 @@ type jobType struct {
 	name string
 }
 
+// loadCalls is how many calls of load are unanswered at a time, at most.
+const loadCalls = 6
+
 // load reads a unit. old is the zero value for one that is new.
 func (r *reader) load(ctx context.Context, path dbus.ObjectPath, old known) (loaded, error) {
+	if err := r.bus.unanswered.Acquire(ctx, loadCalls); err != nil {
+		return loaded{}, err
+	}
+	defer r.bus.unanswered.Release(loadCalls)
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	l := loaded{path: path}
@@ -49,7 +56,7 @@ func (r *reader) load(ctx context.Context, path dbus.ObjectPath, old known) (loa
 	stranger := r.section != "" && old.files == nil
 	if stranger {
 		var err error
-		if l.unit, err = r.get(ctx, path, unitIface, "FragmentPath", "DropInPaths"); err != nil {
+		if l.unit, err = r.properties(ctx, path, unitIface, "FragmentPath", "DropInPaths"); err != nil {
 			return loaded{}, err
 		}
 		l.files = r.texts(l.unit.values, old)
@@ -60,7 +67,7 @@ func (r *reader) load(ctx context.Context, path dbus.ObjectPath, old known) (loa
 	}
 	all := r.bus.send(ctx, r.bus.systemd(path), properties+".GetAll", unitIface)
 	// One by one, because all of them are 300.
-	service, err := r.get(ctx, path, serviceIface, "Type", "Result", "NRestarts", "MainPID", "ControlGroup")
+	service, err := r.properties(ctx, path, serviceIface, "Type", "Result", "NRestarts", "MainPID", "ControlGroup")
 	if err != nil {
 		return loaded{}, err
 	}
@@ -166,7 +173,7 @@ func (r *reader) job(ctx context.Context, id uint32, path dbus.ObjectPath) (jobT
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	job := jobType{id: id}
-	at, err := r.get(ctx, path, jobIface, "JobType")
+	at, err := r.properties(ctx, path, jobIface, "JobType")
 	if isError(err, busName+".Error.UnknownObject") {
 		return job, nil
 	}
@@ -177,6 +184,16 @@ func (r *reader) job(ctx context.Context, id uint32, path dbus.ObjectPath) (jobT
 // get reads properties of one interface, in one round trip. ctx has a
 // deadline.
 func (r *reader) get(ctx context.Context, path dbus.ObjectPath, iface string, names ...string) (snapshot, error) {
+	n := int64(len(names))
+	if err := r.bus.unanswered.Acquire(ctx, n); err != nil {
+		return snapshot{}, err
+	}
+	defer r.bus.unanswered.Release(n)
+	return r.properties(ctx, path, iface, names...)
+}
+
+// properties is get for who has made room for the calls.
+func (r *reader) properties(ctx context.Context, path dbus.ObjectPath, iface string, names ...string) (snapshot, error) {
 	calls := make([]*dbus.Call, len(names))
 	for i, name := range names {
 		calls[i] = r.bus.send(ctx, r.bus.systemd(path), properties+".Get", iface, name)

@@ -9,8 +9,10 @@ import (
 	"github.com/switcheroo/switcheroo/test/load"
 )
 
-// kill9 ends the daemon at once.
-const kill9 = "kill -9 $(systemctl show --property=MainPID --value switcherood)"
+// kill9 ends the daemon at once, if it runs just then. (Not "kill" with a pid
+// from systemctl: 0, of one that does not run, is the shell's process group, and
+// that is the tests'.)
+const kill9 = "systemctl kill --signal=KILL --kill-who=main switcherood || true"
 
 // The daemon dies at any moment while instances ask it: before it has reserved
 // the port, before it is bound, before or after the listener has come. Each

@@ -30,7 +30,7 @@ func TestExecListenerShutDown(t *testing.T) {
 	for range 3 {
 		before := s.property("myapp@v1", "InvocationID")
 		// Its server ends with an error of accept, if it is not killed before.
-		out := s.do("pid=$(systemctl show --property=MainPID --value myapp@v1); python3 /opt/shut.py $pid; kill -9 $pid || true")
+		out := s.do("pid=$(systemctl show --property=MainPID --value myapp@v1); python3 /opt/shut.py $pid; systemctl kill --signal=KILL --kill-who=main myapp@v1 || true")
 		if !strings.Contains(out, fmt.Sprintf("shut down %d", port)) {
 			t.Fatalf("%s", out)
 		}

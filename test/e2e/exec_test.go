@@ -173,7 +173,7 @@ func TestExecRestartsUnderLoad(t *testing.T) {
 	for i := range restarts {
 		before := s.property("myapp@v1", "InvocationID")
 		if i%4 == 3 {
-			s.do("kill -9 $(systemctl show --property=MainPID --value switcherood); systemctl restart myapp@v1")
+			s.do(kill9 + "; systemctl restart myapp@v1")
 		} else {
 			s.systemctl("restart", "myapp@v1")
 		}
@@ -198,7 +198,7 @@ func TestExecCrashesUnderLoad(t *testing.T) {
 	const crashes = 5
 	for range crashes {
 		before := s.property("myapp@v1", "InvocationID")
-		s.do("kill -9 " + s.property("myapp@v1", "MainPID"))
+		s.systemctl("kill", "--signal=KILL", "--kill-who=main", "myapp@v1")
 		s.restarted("v1", before)
 	}
 	s.notRefused(stop(), crashes)

@@ -38,7 +38,7 @@ func TestDaemonKilledInEveryDeploy(t *testing.T) {
 			for i := 1; i <= n; i++ {
 				unit := fmt.Sprintf("myapp@v%d.service", i)
 				// systemctl returns when the unit is ready.
-				s.do(fmt.Sprintf("pid=$(systemctl show --property=MainPID --value switcherood); systemctl start %s; sleep 0.%03d; kill -9 $pid", unit, rand.IntN(151)))
+				s.do(fmt.Sprintf("systemctl start %s; sleep 0.%03d; systemctl kill --signal=KILL --kill-who=main switcherood", unit, rand.IntN(151)))
 				s.current(unit)
 				s.eventually("the daemon is back", func() error {
 					now := s.property("switcherood", "NRestarts") + " " + s.property("switcherood", "ActiveState")
