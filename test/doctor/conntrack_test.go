@@ -2,7 +2,7 @@ package doctor
 
 import (
 	"encoding/binary"
-	"os"
+	"fmt"
 	"strconv"
 	"testing"
 	"time"
@@ -13,7 +13,7 @@ import (
 	"github.com/switcheroo/switcheroo/internal/api"
 )
 
-// fillEnv is how many entries TestFill makes, in a test process on a host.
+// fillEnv is how many entries this program makes, run on a host.
 const fillEnv = "SWITCHEROO_TEST_FILL"
 
 // The table of connections fills: first it is doubtful, then nearly full.
@@ -29,7 +29,7 @@ func TestConntrackTable(t *testing.T) {
 		t.Fatalf("%d entries would have to be made", most)
 	}
 	fill := func(percent int) {
-		s.do("env " + fillEnv + "=" + strconv.Itoa(most*percent/100) + " " + inside + " -test.run='^TestFill$' -test.v")
+		s.do("env " + fillEnv + "=" + strconv.Itoa(most*percent/100) + " " + inside)
 	}
 	fill(75)
 	s.finds(want{api.Doubtful, "conntrack-table", "nf_conntrack_max", "entries of the connection table are used (75%)",
@@ -40,39 +40,39 @@ func TestConntrackTable(t *testing.T) {
 	s.quiet()
 }
 
-// TestFill makes entries in the table of this network namespace, for
-// TestConntrackTable.
-func TestFill(t *testing.T) {
-	n, err := strconv.Atoi(os.Getenv(fillEnv))
-	if err != nil {
-		t.SkipNow() // it is a part of another test
-	}
+// fill makes n entries in the table of this network namespace.
+func fill(n int) error {
 	conn, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	defer conn.Close()
 	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
-		t.Fatal(err)
+		return err
 	}
 	const batch = 200
 	for i := 0; i < n; i += batch {
 		var all []netlink.Message
 		for j := i; j < min(i+batch, n); j++ {
-			all = append(all, entry(t, uint32(j)))
+			m, err := entry(uint32(j))
+			if err != nil {
+				return err
+			}
+			all = append(all, m)
 		}
 		all[len(all)-1].Header.Flags |= netlink.Acknowledge // so that one at a time is under way
 		if _, err := conn.SendMessages(all); err != nil {
-			t.Fatal(err)
+			return err
 		}
 		if _, err := conn.Receive(); err != nil {
-			t.Fatalf("entry %d: %v", i, err)
+			return fmt.Errorf("entry %d: %w", i, err)
 		}
 	}
+	return nil
 }
 
 // entry is a request to make the entry of a UDP flow, for an hour.
-func entry(t *testing.T, number uint32) netlink.Message {
+func entry(number uint32) (netlink.Message, error) {
 	from, to := binary.BigEndian.AppendUint32(nil, 10<<24|1<<20|number), []byte{10, 255, 255, 254}
 	tuple := func(src, dst []byte) func(*netlink.AttributeEncoder) error {
 		return func(ae *netlink.AttributeEncoder) error {
@@ -96,11 +96,11 @@ func entry(t *testing.T, number uint32) netlink.Message {
 	ae.Bytes(7, binary.BigEndian.AppendUint32(nil, 60*60)) // CTA_TIMEOUT
 	data, err := ae.Encode()
 	if err != nil {
-		t.Fatal(err)
+		return netlink.Message{}, err
 	}
 	const newEntry = 1 << 8 // IPCTNL_MSG_CT_NEW
 	return netlink.Message{
 		Header: netlink.Header{Type: newEntry, Flags: netlink.Request | netlink.Create},
 		Data:   append([]byte{unix.AF_INET, unix.NFNETLINK_V0, 0, 0}, data...),
-	}
+	}, nil
 }

@@ -5,9 +5,11 @@ package doctor
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -16,7 +18,17 @@ import (
 	"github.com/switcheroo/switcheroo/test/host"
 )
 
-func TestMain(m *testing.M) { os.Exit(host.Main(m)) }
+// TestMain is also the program that TestConntrackTable runs on a host.
+func TestMain(m *testing.M) {
+	n, err := strconv.Atoi(os.Getenv(fillEnv))
+	if err != nil {
+		os.Exit(host.Main(m))
+	}
+	if err := fill(n); err != nil {
+		fmt.Fprintln(os.Stderr, "fill:", err)
+		os.Exit(1)
+	}
+}
 
 // template is the unit that is deployed.
 const template = `[Unit]
