@@ -1,44 +1,20 @@
 package probe
 
 import (
-	"fmt"
 	"os"
 	"os/exec"
-	"runtime"
 	"testing"
 
-	"golang.org/x/sys/unix"
+	"github.com/switcheroo/switcheroo/test/host"
 )
 
-// inNamespace marks the run of this binary that has a network namespace of its
-// own.
-const inNamespace = "PROBE_TEST_NETNS"
-
-// TestMain starts the tests again inside a private network namespace, so that
-// every thread of them is in it.
-func TestMain(m *testing.M) {
-	if os.Getenv(inNamespace) == "" && os.Geteuid() == 0 {
-		runtime.LockOSThread()
-		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-			fatal("unshare network namespace", err)
-		}
-		if out, err := exec.Command("ip", "link", "set", "lo", "up").CombinedOutput(); err != nil {
-			fatal("ip link set lo up: "+string(out), err)
-		}
-		fatal("exec", unix.Exec("/proc/self/exe", os.Args, append(os.Environ(), inNamespace+"=1")))
-	}
-	os.Exit(m.Run())
-}
-
-func fatal(what string, err error) {
-	fmt.Fprintln(os.Stderr, what+":", err)
-	os.Exit(1)
-}
+// TestMain has the tests run in a network namespace of their own.
+func TestMain(m *testing.M) { os.Exit(host.MainAlone(m)) }
 
 // needKernel skips the test where there is no namespace to work in.
 func needKernel(t testing.TB) {
 	t.Helper()
-	if os.Getenv(inNamespace) == "" {
+	if os.Geteuid() != 0 {
 		t.Skip("needs root, for a network namespace of its own")
 	}
 }
