@@ -308,21 +308,7 @@ func TestControlWaitAndDrainFromTheUnit(t *testing.T) {
 	}
 	// Stopped by hand it drains first: the traffic goes back, and what is
 	// open ends by itself.
-	held := s.hold(server4 + ":8080")
-	stop := s.host.Cmd(t.Context(), "systemctl", "stop", "myapp@v2")
-	if err := stop.Start(); err != nil {
-		t.Fatal(err)
-	}
-	s.served("v1")
-	s.log("quiesced", "myapp@v2.service")
-	held.says("v2")
-	if got := s.property("myapp@v2", "SubState"); got != "stop" {
-		t.Errorf("v2 is in %s", got)
-	}
-	held.close()
-	if err := stop.Wait(); err != nil {
-		t.Error(err)
-	}
+	s.stopDrains("v2", "v1")
 	s.log("drained", "myapp@v2.service")
 	s.served("v1")
 }

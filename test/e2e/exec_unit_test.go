@@ -34,21 +34,7 @@ func TestExecWaitAndDrain(t *testing.T) {
 	}
 	// The current one is stopped by hand: new connections go back to the one
 	// that is warm, the open one ends by itself.
-	held := s.hold(server4 + ":8080")
-	stop := s.host.Cmd(t.Context(), "systemctl", "stop", "myapp@v2")
-	if err := stop.Start(); err != nil {
-		t.Fatal(err)
-	}
-	s.served("v1")
-	s.log("quiesced", "myapp@v2.service")
-	held.says("v2")
-	if got := s.property("myapp@v2", "SubState"); got != "stop" {
-		t.Errorf("v2 is in %s", got)
-	}
-	held.close()
-	if err := stop.Wait(); err != nil {
-		t.Error(err)
-	}
+	s.stopDrains("v2", "v1")
 	s.is("myapp@v2", "inactive")
 	s.served("v1")
 	s.keeps(1)
@@ -106,4 +92,27 @@ func TestExecOnlyWaitIsReady(t *testing.T) {
 		t.Error(err)
 	}
 	s.served("v1")
+}
+
+// stopDrains stops a version, which is current and drains in its
+// ExecStop=, as an operator would: the traffic goes back to another one at once,
+// and the stop waits for what is open.
+func (s *stage) stopDrains(version, back string) {
+	s.Helper()
+	unit := "myapp@" + version
+	held := s.hold(server4 + ":8080")
+	stop := s.host.Cmd(s.Context(), "systemctl", "stop", unit)
+	if err := stop.Start(); err != nil {
+		s.Fatal(err)
+	}
+	s.served(back)
+	s.log("quiesced", unit+".service")
+	held.says(version)
+	if got := s.property(unit, "SubState"); got != "stop" {
+		s.Errorf("%s is in %s", version, got)
+	}
+	held.close()
+	if err := stop.Wait(); err != nil {
+		s.Error(err)
+	}
 }
