@@ -192,6 +192,8 @@ func TestClasses(t *testing.T) {
 				request(in)
 				respond(c, "v1\n")
 			}
+			c.CloseWrite()
+			request(in) // a close before it is read would be a reset
 		}, trouble{EarlyEnd, Wait, 4}},
 		{"Connection: close without a close", Config{KeepAlive: 1, SlowConnect: -1}, func(c *net.TCPConn, in *bufio.Reader, n int) {
 			request(in)
