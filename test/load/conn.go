@@ -35,6 +35,8 @@ type conn struct {
 	handshake        time.Duration // from the SYN to its answer, by the kernel
 
 	// HTTP/2 reads and writes in goroutines of its own.
+	reading   sync.Mutex // held until what a read brought is in received
+	writing   sync.Mutex // held until the error of a write is in transport; taken after reading
 	mu        sync.Mutex
 	transport error // the first error of a read or write
 	received  int64 // bytes
@@ -118,7 +120,14 @@ func (c *conn) Read(b []byte) (int, error) {
 
 // read has the deadline that was set last.
 func (c *conn) read(b []byte) (int, error) {
+	c.reading.Lock()
+	defer c.reading.Unlock()
 	n, err := c.Conn.Read(b)
+	if err == io.EOF {
+		// The kernel tells of a reset once. If a write was told, this is it.
+		c.writing.Lock()
+		defer c.writing.Unlock()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.received == 0 && n > 0 {
@@ -135,15 +144,21 @@ func (c *conn) Write(b []byte) (int, error) {
 	if err := c.SetWriteDeadline(time.Now().Add(c.timeout)); err != nil {
 		return 0, err
 	}
-	n, err := c.Conn.Write(b)
-	if err == nil {
-		return n, nil
-	}
-	c.mu.Lock()
-	c.failed(err)
-	c.mu.Unlock()
+	n, err := c.write(b)
 	if isReset(err) && c.got() == 0 {
 		c.Read(make([]byte, 1))
+	}
+	return n, err
+}
+
+func (c *conn) write(b []byte) (int, error) {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	n, err := c.Conn.Write(b)
+	if err != nil {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.failed(err)
 	}
 	return n, err
 }

@@ -96,8 +96,8 @@ type stream struct {
 
 func (s *stream) get(transport *http.Transport) {
 	s.phase = Wait
-	var sent atomic.Int64
-	ctx := httptrace.WithClientTrace(context.Background(), &httptrace.ClientTrace{WroteHeaders: func() { sent.Add(1) }})
+	var tries atomic.Int64
+	ctx := httptrace.WithClientTrace(context.Background(), &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { tries.Add(1) }})
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://test/version", nil)
 	if err != nil {
 		s.err = err
@@ -111,7 +111,7 @@ func (s *stream) get(transport *http.Transport) {
 	defer response.Body.Close()
 	s.phase, s.version = Response, response.Header.Get(wire.VersionHeader)
 	switch {
-	case sent.Load() > 1:
+	case tries.Load() > 1:
 		s.phase, s.err = Wait, fmt.Errorf("%w: the server refused the stream once", syscall.ECONNRESET)
 	case response.StatusCode != http.StatusOK:
 		s.err = wrong("status " + response.Status)
@@ -167,11 +167,18 @@ func (c *multiplexed) transport() *http.Transport {
 	protocols.SetUnencryptedHTTP2(true)
 	return &http.Transport{
 		Protocols: protocols,
-		DialContext: func(context.Context, string, string) (net.Conn, error) {
-			if c.taken.Swap(true) {
-				return nil, errOneConnection
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			if !c.taken.Swap(true) {
+				return c, nil
 			}
-			return c, nil
+			// It may also be that net/http has not put the connection where it
+			// keeps them yet. Then this dial is in vain.
+			select {
+			case <-c.ended:
+				return nil, errOneConnection
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
 		},
 	}
 }

@@ -109,7 +109,8 @@ func TestHTTP2Classes(t *testing.T) {
 		}, trouble{ResetBefore, Wait, 1}},
 		{"close at once", config, func(c *net.TCPConn, in *bufio.Reader, n int) {
 			in.Peek(1)
-			in.Discard(in.Buffered())
+			c.CloseWrite()
+			io.Copy(io.Discard, in)
 		}, trouble{EarlyEnd, Wait, 1}},
 		{"no HTTP/2", config, func(c *net.TCPConn, in *bufio.Reader, n int) {
 			in.Peek(1)
