@@ -102,7 +102,7 @@ func tableName(service string) string { return companion.Name + "-" + nat.Key(se
 func newHandover(ctx context.Context, s settings) *Handover {
 	h := &Handover{
 		settings: s,
-		monitor:  drain.New(s.log),
+		monitor:  drain.New(drain.Options{Log: s.log}),
 		settled:  make(chan struct{}),
 		done:     make(chan struct{}),
 	}

@@ -35,7 +35,7 @@ func connections(b *testing.B, s server, n int) {
 func BenchmarkIdle(b *testing.B) {
 	needKernel(b)
 	idle := serve(b, "tcp", "[::]:0")
-	m := New(discard())
+	m := New(Options{})
 	quiesce := func(b *testing.B) {
 		for b.Loop() {
 			if left, err := m.Quiesce(b.Context(), []uint16{idle.port}, time.Minute); err != nil || left != (Left{}) {

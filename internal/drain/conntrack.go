@@ -44,8 +44,10 @@ const (
 
 // maxFiltered is for how many ports dumps filtered by the kernel are cheaper than
 // one of the whole table. A filtered one goes by port and family and walks the
-// table each time, which takes 15 ms for the usual 262,144 buckets, even if they
-// are empty; each entry that is copied takes 3 µs.
+// table each time, which takes 6 to 15 ms for the usual 262,144 buckets, even if
+// they are empty; each entry that is copied takes 3 µs. For as long as that, the
+// processor that walks takes no packets (ctnetlink_dump_table keeps softirqs
+// off), so what arrives there meanwhile is late.
 const maxFiltered = 2
 
 // readEntries counts, by the port that replies come from, the conntrack entries

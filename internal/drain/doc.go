@@ -24,7 +24,9 @@
 //     and will be sent again. Both have a conntrack entry that leads to the
 //     private port: SYN_RECV or ESTABLISHED, and SYN_SENT. So does, in CLOSE, a
 //     source port whose last connection the server has reset; its next
-//     connection would still be led to the old port.
+//     connection would still be led to the old port. With the timeouts that come
+//     with the rules, all of these are of handshakes that went wrong, and those
+//     the kernel counts: conntrack is asked only if there were any.
 //   - A server from before there was a redirect listens on the public port itself.
 //     Conntrack may remember connections of it that are over, because it saw only
 //     a part of them; [Monitor.Forget] makes it forget those.

@@ -19,7 +19,8 @@ var (
 // and then, for 5 s at most, until conntrack has no entry that could lead another
 // one there (see [Left.Entries]). It returns at the deadline with Expired; the
 // zero deadline never comes. When ctx ends, the error is ctx's. Where conntrack
-// can't be read, Drain logs why and waits for the 5 s.
+// can't be read, Drain logs why and waits for the 5 s. It is not read where it
+// can have no such entry (see [Options]).
 func (m *Monitor) Drain(ctx context.Context, ports []uint16, deadline time.Time) (Left, error) {
 	if len(ports) == 0 {
 		return Left{}, nil
@@ -30,6 +31,9 @@ func (m *Monitor) Drain(ctx context.Context, ports []uint16, deadline time.Time)
 		left, err := wait(ctx, &m.live, ports, live, 2, livePace, deadline)
 		if err != nil || left.Expired {
 			return left, say(ctx, "drain", ports, err)
+		}
+		if m.timeouts && m.handshakes.allWell() {
+			return left, nil
 		}
 		if left, err = m.waitForEntries(ctx, ports, deadline); err != nil || left.Expired {
 			return left, err

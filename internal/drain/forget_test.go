@@ -32,7 +32,7 @@ func TestForget(t *testing.T) {
 		"IPv6, not forgotten, question first": {"::1", false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			m := New(discard())
+			m := New(Options{})
 			before, after := serve(t, "tcp", "[::]:0"), serve(t, "tcp", "[::]:0")
 			redirect(t, before.port, after.port).lead(t, 9) // nowhere yet; has connections tracked
 			before.Close()
@@ -104,7 +104,7 @@ func TestForgetSparesRedirectedConnections(t *testing.T) {
 	redirect(t, 95, s.port)
 	client := dial(t, "127.0.0.1", 95)
 	accepted := s.accept(t)
-	n, err := New(discard()).Forget(t.Context(), []uint16{95, s.port})
+	n, err := New(Options{}).Forget(t.Context(), []uint16{95, s.port})
 	if err != nil || n != 0 {
 		t.Errorf("forgot %d, %v", n, err)
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"os"
 	"sync"
@@ -17,12 +16,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
-
 func quiesce(t testing.TB, port uint16, max time.Duration) (Left, time.Duration) {
 	t.Helper()
 	begun := time.Now()
-	left, err := New(discard()).Quiesce(t.Context(), []uint16{port}, max)
+	left, err := New(Options{}).Quiesce(t.Context(), []uint16{port}, max)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +112,7 @@ func TestQuiesceEndsWithItsListener(t *testing.T) {
 func drain(t testing.TB, port uint16, max time.Duration) (Left, time.Duration) {
 	t.Helper()
 	begun := time.Now()
-	left, err := New(discard()).Drain(t.Context(), []uint16{port}, begun.Add(max))
+	left, err := New(Options{}).Drain(t.Context(), []uint16{port}, begun.Add(max))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +130,7 @@ func TestDrainWaitsForConnections(t *testing.T) {
 			s := serve(t, c.network, c.listen)
 			client, accepted := s.pair(t, c.client)
 			waiting := dial(t, c.client, s.port) // not accepted: counts as well
-			n, err := New(discard()).Connections(t.Context(), []uint16{s.port})
+			n, err := New(Options{}).Connections(t.Context(), []uint16{s.port})
 			if err != nil || n != 2 {
 				t.Errorf("Connections: %d, %v; want 2", n, err)
 			}
@@ -229,6 +226,47 @@ func TestDrainTellsOfEntries(t *testing.T) {
 	}
 }
 
+// A SYN that a full queue dropped is led to the old server when it is sent again,
+// until its entry is gone. The timeouts that come with the rules see to that, and
+// the kernel's counters tell that there may be one.
+func TestDrainWaitsForDroppedHandshakes(t *testing.T) {
+	needKernel(t)
+	s := serve(t, "tcp", "127.0.0.1:0")
+	shorten(t, s)
+	redirect(t, 93, s.port)
+	sysctl(t, "netfilter/nf_conntrack_tcp_timeout_syn_sent", "2")
+	before, err := readWrong()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var open []*net.TCPConn
+	for {
+		d := net.Dialer{Timeout: 200 * time.Millisecond} // less than the SYN takes to be sent again
+		c, err := d.Dial("tcp", "127.0.0.1:93")
+		if err != nil {
+			break
+		}
+		if open = append(open, c.(*net.TCPConn)); len(open) > 100 {
+			t.Fatal("the queue does not fill")
+		}
+	}
+	if now, err := readWrong(); err != nil || now <= before {
+		t.Errorf("%d handshakes went wrong, and %d before: %v", now, before, err)
+	}
+	for _, c := range open {
+		c.Close()
+		s.accept(t).Close()
+	}
+	begun := time.Now()
+	left, err := New(Options{Timeouts: true}).Drain(t.Context(), []uint16{s.port}, begun.Add(time.Minute))
+	if took := time.Since(begun); err != nil || left != (Left{}) || took < 300*time.Millisecond {
+		t.Errorf("left %+v after %s, %v; want nothing after the entry's 2 s", left, took, err)
+	}
+	if n := entriesOn(t, s.port); len(n) != 0 {
+		t.Errorf("entries %v are left", n)
+	}
+}
+
 // The whole of it: a server is taken away, as abruptly as can be, once Quiesce
 // and Drain have returned, and no client notices.
 func TestSwitchLosesNothing(t *testing.T) {
@@ -251,7 +289,7 @@ func TestSwitchLosesNothing(t *testing.T) {
 			}
 		})
 	}
-	m := New(discard())
+	m := New(Options{})
 	for range switches {
 		next := echo(t)
 		r.lead(t, next.port)

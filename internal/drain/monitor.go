@@ -14,19 +14,38 @@ import (
 // methods may be called by any number of goroutines at once; all calls share
 // their looks at the kernel.
 type Monitor struct {
-	log     *slog.Logger
-	queues  look[queue]
-	live    look[int]
-	entries look[int]
+	log      *slog.Logger
+	timeouts bool
+	queues   look[queue]
+	live     look[int]
+	entries  look[int]
+
+	handshakes handshakes
+}
+
+// Options are how New shall set up a Monitor.
+type Options struct {
+	Log *slog.Logger // nil: say nothing
+	// Timeouts says that all redirected connections have the conntrack timeouts
+	// that come with the rules (package companion): then no entry outlives a
+	// reset, or by more than 1 s a SYN that nobody answered. Conntrack need not
+	// be asked then as long as the listeners of this host dropped nothing; to
+	// ask it is dear (see maxFiltered).
+	Timeouts bool
 }
 
 // New returns a Monitor that reads the kernel.
-func New(log *slog.Logger) *Monitor {
+func New(o Options) *Monitor {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
 	return &Monitor{
-		log:     log,
-		queues:  look[queue]{read: readQueues},
-		live:    look[int]{read: readLive},
-		entries: look[int]{read: readEntries},
+		log:        o.Log,
+		timeouts:   o.Timeouts,
+		queues:     look[queue]{read: readQueues},
+		live:       look[int]{read: readLive},
+		entries:    look[int]{read: readEntries},
+		handshakes: handshakes{read: readWrong},
 	}
 }
 

@@ -21,7 +21,8 @@ type kernel struct {
 	queues  func(at time.Duration) (queue, error)
 	live    func(at time.Duration) (int, error)
 	entries func(at time.Duration) (int, error)
-	took    time.Duration // what each look costs
+	wrong   func(at time.Duration) (uint64, error) // handshakes; nil: conntrack has none of our timeouts
+	took    time.Duration                          // what each look costs
 
 	begun time.Time
 	mu    sync.Mutex
@@ -31,10 +32,12 @@ type kernel struct {
 func (k *kernel) monitor(log io.Writer) *Monitor {
 	k.begun = time.Now()
 	return &Monitor{
-		log:     slog.New(slog.NewTextHandler(log, nil)),
-		queues:  look[queue]{read: reader(k, "queues", k.queues)},
-		live:    look[int]{read: reader(k, "live", k.live)},
-		entries: look[int]{read: reader(k, "entries", k.entries)},
+		log:        slog.New(slog.NewTextHandler(log, nil)),
+		timeouts:   k.wrong != nil,
+		queues:     look[queue]{read: reader(k, "queues", k.queues)},
+		live:       look[int]{read: reader(k, "live", k.live)},
+		entries:    look[int]{read: reader(k, "entries", k.entries)},
+		handshakes: handshakes{read: func() (uint64, error) { return k.wrong(time.Since(k.begun)) }},
 	}
 }
 
@@ -176,6 +179,21 @@ func TestDrain(t *testing.T) {
 			took:   14 * time.Millisecond,
 			looks:  []string{"live 0s", "live 11ms", "entries 12ms", "live 13ms"},
 		},
+		"nothing left, and all handshakes went well": {
+			kernel: &kernel{wrong: wrongFrom(forever)},
+			took:   10 * time.Millisecond,
+			looks:  []string{"live 0s", "live 10ms"},
+		},
+		"nothing left, but a handshake went wrong": {
+			kernel: &kernel{wrong: wrongFrom(0)},
+			took:   10 * time.Millisecond,
+			looks:  []string{"live 0s", "live 10ms", "entries 10ms"},
+		},
+		"nothing left, and handshakes unreadable": {
+			kernel: &kernel{wrong: func(time.Duration) (uint64, error) { return 0, unreadable }},
+			took:   10 * time.Millisecond,
+			looks:  []string{"live 0s", "live 10ms", "entries 10ms"},
+		},
 		"connections that end": {
 			kernel: &kernel{live: until(120*time.Millisecond, 7)},
 			took:   160 * time.Millisecond,
@@ -276,8 +294,18 @@ func TestDrain(t *testing.T) {
 	}
 }
 
+// wrongFrom shows one handshake that went wrong at a time.
+func wrongFrom(when time.Duration) func(time.Duration) (uint64, error) {
+	return func(at time.Duration) (uint64, error) {
+		if at >= when {
+			return 1, nil
+		}
+		return 0, nil
+	}
+}
+
 func TestNoPortsNothingToWaitFor(t *testing.T) {
-	m := New(slog.New(slog.DiscardHandler))
+	m := New(Options{})
 	if left, err := m.Quiesce(t.Context(), nil, time.Hour); left != (Left{}) || err != nil {
 		t.Errorf("Quiesce: %+v, %v", left, err)
 	}

@@ -1,12 +1,15 @@
 package drain
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // server is a listener, and what is accepted from it on demand.
@@ -23,6 +26,20 @@ func serve(t testing.TB, network, addr string) server {
 	}
 	t.Cleanup(func() { l.Close() })
 	return server{l.(*net.TCPListener), netip.MustParseAddrPort(l.Addr().String()).Port()}
+}
+
+// shorten makes the listener's queue as short as can be.
+func shorten(t testing.TB, s server) {
+	t.Helper()
+	raw, err := s.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var failed error
+	err = raw.Control(func(fd uintptr) { failed = unix.Listen(int(fd), 0) })
+	if err := errors.Join(err, failed); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func (s server) accept(t testing.TB) *net.TCPConn {
