@@ -34,13 +34,13 @@ type rules struct {
 func openRules(ctx context.Context, backend config.Backend, lockPath string, log *slog.Logger) (*rules, error) {
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
-	b, err := iptables.New(ctx, iptables.Options{Log: log, Variant: variant(backend)})
-	if err != nil {
-		return nil, err
-	}
 	t, err := companion.Open(ctx, companion.Options{Log: log})
 	if err != nil {
 		return nil, err
+	}
+	b, err := iptables.New(ctx, iptables.Options{Log: log, Variant: variant(backend), Commits: t.Commits})
+	if err != nil {
+		return nil, errors.Join(err, t.Close())
 	}
 	return &rules{backend: b, table: t, gate: gate{t, hold.New(log)}, lock: lockPath, log: log}, nil
 }

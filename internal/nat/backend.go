@@ -22,7 +22,8 @@ type Change struct {
 // Backend puts Rules into the kernel. The caller of each method holds the
 // rules lock (package lock).
 type Backend interface {
-	// Apply makes the kernel's rules equal want and reads them back. One
+	// Apply makes the kernel's rules equal want, and reads them back or has
+	// the kernel's proof of what a read would show. One
 	// atomic commit a family moves every endpoint; it is idempotent, and
 	// after an error each family holds either all of want or what it held.
 	Apply(ctx context.Context, want Rules) (Change, error)

@@ -22,6 +22,8 @@ type conn struct {
 	name string // of the table
 	nl   *netlink.Conn
 	port uint32
+
+	committed uint32 // transactions
 }
 
 func dial(name string) (*conn, error) {
@@ -130,7 +132,11 @@ func (c *conn) commit(b *batch) error {
 		}
 	}
 	if failed == nil && done < len(b.what) {
+		// It may be in force, but is not counted: who counts then looks.
 		return fmt.Errorf("commit: the kernel confirmed %d of %d messages: %w", done, len(b.what), os.ErrDeadlineExceeded)
+	}
+	if failed == nil {
+		c.committed++
 	}
 	return failed
 }

@@ -107,6 +107,17 @@ func (t *Table) Pinned() (owner bool) {
 	return t.owner
 }
 
+// Commits returns how many transactions this Table has committed, modulo 2^32:
+// nftables counts them, too, together with everybody else's.
+func (t *Table) Commits() uint32 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.conn == nil {
+		return 0
+	}
+	return t.conn.committed
+}
+
 // Close gives up the ownership and closes the sockets; Watch returns. The table
 // stays, and keeps working; but until another process owns it, anybody can
 // flush it.

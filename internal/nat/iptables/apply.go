@@ -27,11 +27,15 @@ func (b *Backend) Apply(ctx context.Context, want nat.Rules) (nat.Change, error)
 	if err := b.settleFamilies(ctx, want); err != nil {
 		return total, err
 	}
-	moved, err := b.move(ctx, want)
+	moved, proven, err := b.move(ctx, want)
 	if err != nil {
 		return nat.Change{Changed: moved != 0}, err
 	}
+	total.Changed = moved != 0
 	for _, t := range b.tools {
+		if proven&t.family != 0 {
+			continue
+		}
 		change, err := b.apply(ctx, t, want, moved&t.family != 0)
 		total.Changed = total.Changed || change.Changed
 		total.Repaired = total.Repaired || change.Repaired

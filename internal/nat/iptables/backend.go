@@ -18,6 +18,9 @@ type Options struct {
 	// WaitSec is how many seconds a command waits for the xtables lock; 0
 	// stands for 5. Only legacy has that lock.
 	WaitSec int
+	// Commits returns how many transactions this process has committed to
+	// nftables by other means than this Backend; nil: none.
+	Commits func() uint32
 }
 
 const defaultWait = 5
@@ -37,7 +40,7 @@ type Backend struct {
 	stale []*tool
 
 	mu   sync.Mutex
-	last map[nat.Family]snapshot    // as read back after the last Apply
+	last map[nat.Family]snapshot    // as read back, or proven, after the last Apply
 	seen map[nat.Family]fingerprint // legacy: taken just before last was read
 }
 
@@ -72,9 +75,27 @@ func New(ctx context.Context, opts Options) (*Backend, error) {
 	} else {
 		b.tools = append(b.tools, t6)
 	}
+	for _, t := range b.tools {
+		t.commits = func() uint32 { return b.commitsBeside(t, opts.Commits) }
+	}
 	b.others = b.findOthers(ctx)
 	b.stale = b.findStale(ctx)
 	return b, nil
+}
+
+// commitsBeside counts the commits of this process to nftables that were not to
+// the rules of t.
+func (b *Backend) commitsBeside(t *tool, more func() uint32) uint32 {
+	var n uint32
+	for _, o := range b.tools {
+		if o != t {
+			n += o.written
+		}
+	}
+	if more != nil {
+		n += more()
+	}
+	return n
 }
 
 // Name returns "iptables-nft" or "iptables-legacy".

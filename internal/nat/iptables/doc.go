@@ -18,5 +18,7 @@
 //
 // The rules are data here: a layout is what we want, a snapshot is what
 // iptables-save shows, and diff turns the two into the input of
-// iptables-restore, which is empty when there is nothing to do.
+// iptables-restore, which is empty when there is nothing to do. What was written
+// is read back; a switch of the nft variant is not, if the kernel proves what a
+// read would show (see proof).
 package iptables

@@ -12,38 +12,50 @@ import (
 // switch does. It writes what the families lack by what the last Apply left
 // there, before anything is read: a read takes as long as a write, and nobody
 // else writes into our chains as a rule. Where somebody did, a write fails or
-// was not all there is to write; the read that follows in any case shows it.
+// was not all there is to write; a read shows it, which follows unless the
+// kernel has proven that nobody did.
 //
-// It returns the families that were written to. The error is one that leaves no
-// time for more.
-func (b *Backend) move(ctx context.Context, want nat.Rules) (moved nat.Family, err error) {
+// It returns the families that were written to, and those that are proven to be
+// as wanted. The error is one that leaves no time for more.
+func (b *Backend) move(ctx context.Context, want nat.Rules) (moved, proven nat.Family, err error) {
+	var before proof
+	wanted := map[nat.Family]layout{}
+	writes := 0
 	for _, t := range b.tools {
 		l, err := newLayout(want, t.family)
 		if err != nil {
-			return moved, err
+			return moved, 0, err
 		}
 		b.mu.Lock()
 		last, known := b.last[t.family]
 		b.mu.Unlock()
 		if !known || !sameServices(last, l) {
-			return moved, nil // IPv4 comes first, always
+			return moved, 0, nil // IPv4 comes first, always
 		}
+		wanted[t.family] = l
 		script := diff(last, l)
 		if script == "" {
 			continue
 		}
+		if writes == 0 {
+			before = b.proof(ctx)
+		}
 		switch err := b.write(ctx, t, script); {
 		case err == nil:
 			moved |= t.family
+			writes++
 			b.forget(t.family)
 		case ctx.Err() != nil, errors.Is(err, ErrLockBusy):
 			b.forget(t.family)
-			return moved, err
+			return moved, 0, err
 		default:
-			return moved, nil
+			return moved, 0, nil
 		}
 	}
-	return moved, nil
+	if writes == 0 {
+		return 0, 0, nil
+	}
+	return moved, b.prove(ctx, before, wanted, writes), nil
 }
 
 // sameServices reports whether have and want differ in no chain that several

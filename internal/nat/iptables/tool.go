@@ -57,8 +57,12 @@ type tool struct {
 	ipt  *goiptables.IPTables
 	name string // as an operator types it
 
-	known   *snapshot // nft: what the last read returned
-	knownAt generation
+	// nft: what the last read returned, or a move was proven to have left
+	known        *snapshot
+	knownAt      generation
+	knownCommits uint32
+	written      uint32        // how many commits of its own
+	commits      func() uint32 // of this process, to what is not of this family
 }
 
 // findTool finds the commands of a variant, or of whatever the plain command
@@ -155,16 +159,36 @@ func (t *tool) read(ctx context.Context) (snapshot, error) {
 		if err != nil {
 			return t.readTable(ctx)
 		}
-		if t.known != nil && t.knownAt == now {
+		if t.knows(now) {
 			return *t.known, nil
 		}
+		own := t.own()
 		s, err := t.readTable(ctx)
 		if err != nil {
 			return snapshot{}, err
 		}
-		t.known, t.knownAt = &s, now
+		t.learn(s, now, own)
 		return s, nil
 	}
+}
+
+// learn keeps what there is at a generation, with own commits up to it.
+func (t *tool) learn(s snapshot, at generation, own uint32) {
+	t.known, t.knownAt, t.knownCommits = &s, at, own
+}
+
+// knows reports whether what is known is what there is: all that nftables has
+// committed since is our own, and elsewhere.
+func (t *tool) knows(now generation) bool {
+	return t.known != nil && now == t.knownAt+generation(t.own()-t.knownCommits)
+}
+
+// own counts those commits.
+func (t *tool) own() uint32 {
+	if t.commits == nil {
+		return 0
+	}
+	return t.commits()
 }
 
 func (t *tool) readTable(ctx context.Context) (snapshot, error) {
@@ -188,8 +212,10 @@ func (t *tool) write(ctx context.Context, script string) error {
 		wait = max(1, min(wait, int((time.Until(end)-toSaySo).Seconds())))
 	}
 	timeout := commandTimeout + time.Duration(wait)*time.Second
+	t.known = nil
 	if _, err := run(ctx, timeout, script, t.restore, "--noflush", "-w", strconv.Itoa(wait)); err != nil {
 		return fmt.Errorf("write %v rules: %w", t.family, err)
 	}
+	t.written++
 	return nil
 }
