@@ -53,11 +53,12 @@ func (h *Holder) Release(ctx context.Context, service string) (Released, error) 
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	done := l.letGo
+	done.Took = time.Since(began)
 	if err != nil {
 		l.releasing = false
+		done.Left = len(l.waiting) // else those are newer ones, which go as well
 	}
-	done := l.letGo
-	done.Took, done.Left = time.Since(began), len(l.waiting)
 	return done, err
 }
 
