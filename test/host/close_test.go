@@ -24,7 +24,13 @@ func TestCloseLeavesNothing(t *testing.T) {
 	}
 	namespaces := map[string]bool{}
 	for _, ns := range []string{"pid", "mnt", "net", "uts", "ipc", "cgroup"} {
-		id, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/%s", h.PID(), ns))
+		path := fmt.Sprintf("/proc/%d/ns/%s", h.PID(), ns)
+		open, err := os.Open(path) // while it is, no other host's gets the same number
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer open.Close()
+		id, err := os.Readlink(path)
 		if err != nil {
 			t.Fatal(err)
 		}
