@@ -161,6 +161,13 @@ func (c *multiplexed) Read(b []byte) (int, error) {
 	return n, err
 }
 
+// Close also tells those who wait for a read to fail: net/http may close what it
+// can make no sense of, and read no more.
+func (c *multiplexed) Close() error {
+	c.once.Do(func() { close(c.ended) })
+	return c.conn.Close()
+}
+
 // transport returns a transport with this connection, and no other.
 func (c *multiplexed) transport() *http.Transport {
 	protocols := new(http.Protocols)

@@ -64,6 +64,12 @@ func TestIdleClose(t *testing.T) {
 			h.answer(id)
 			return false
 		}), 1},
+		// net/http closes the connection itself then, and does not say why.
+		"HTTP/2, a frame that makes no sense": {Config{HTTP2: 1}, streams(func(h *h2, id uint32) bool {
+			h.answer(id)
+			h.write(frameSettings, 0, 0, make([]byte, 5))
+			return true
+		}), 1},
 		// The second is never answered, as it may not have been begun.
 		"HTTP/2, a request crosses GOAWAY": {Config{HTTP2: 1, Pause: time.Nanosecond}, streams(func(h *h2, id uint32) bool {
 			if id == 1 {
