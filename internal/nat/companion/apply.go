@@ -19,25 +19,27 @@ func (t *Table) Apply(ctx context.Context, private, guarded []uint16, holds ...H
 	want := t.schema().with(sorted(private), sorted(guarded)).holding(holds)
 	var change nat.Change
 	err := t.exchange(ctx, func(c *conn) error {
-		if t.owner && t.placed.same(want) {
-			return nil // nobody alters a table but its owner
-		}
-		if t.move(c, want) {
-			change.Changed, t.placed = true, want
+		if t.sure && t.placed.same(want) {
 			return nil
 		}
-		have, err := c.read()
-		if err != nil {
-			return err
+		known := t.sure
+		t.sure = false // until all has gone well
+		if known && t.move(c, want) {
+			change.Changed = true
+		} else {
+			have, err := c.read()
+			if err != nil {
+				return err
+			}
+			if err := have.check(c.port); err != nil {
+				return err
+			}
+			change.Repaired = t.altered(have, want)
+			if change.Changed, err = t.write(c, have, want); err != nil {
+				return fmt.Errorf("write table inet %s: %w", t.name, err)
+			}
 		}
-		if err := have.check(c.port); err != nil {
-			return err
-		}
-		change.Repaired = t.altered(have, want)
-		if change.Changed, err = t.write(c, have, want); err != nil {
-			return fmt.Errorf("write table inet %s: %w", t.name, err)
-		}
-		t.placed = want
+		t.placed, t.sure = want, t.owner // nobody alters a table but its owner
 		return nil
 	})
 	if err != nil {
@@ -50,10 +52,10 @@ func (t *Table) Apply(ctx context.Context, private, guarded []uint16, holds ...H
 }
 
 // move is Apply as a switch needs it, in a quarter of the time: all that changes
-// is which ports are ours, and all the rest is known, as the table is owned. It reports whether it has done so; if not, for whatever
-// reason, what is there has to be looked at.
+// is which ports are ours, and all the rest is known. It reports whether it has
+// done so; if not, for whatever reason, what is there has to be looked at.
 func (t *Table) move(c *conn, want layout) (done bool) {
-	if !t.owner || !t.placed.sameShape(want) || !t.placed.sameHolds(want) || t.placed.samePorts(want) {
+	if !t.placed.sameShape(want) || !t.placed.sameHolds(want) || t.placed.samePorts(want) {
 		return false
 	}
 	b := &batch{name: t.name}
@@ -95,6 +97,9 @@ func (t *Table) write(c *conn, have found, want layout) (written bool, err error
 	t.owner = t.flags&flagOwner != 0
 	if len(b.messages) == 0 {
 		return false, nil
+	}
+	if !have.sameTimeouts(want) {
+		t.made++
 	}
 	if have, err = c.read(); err != nil {
 		return true, fmt.Errorf("read back: %w", err)

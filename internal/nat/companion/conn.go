@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/mdlayher/netlink"
@@ -23,10 +24,10 @@ type conn struct {
 	nl   *netlink.Conn
 	port uint32
 
-	committed uint32 // transactions
+	committed *atomic.Uint32 // transactions
 }
 
-func dial(name string) (*conn, error) {
+func dial(name string, committed *atomic.Uint32) (*conn, error) {
 	nl, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
 	if err != nil {
 		return nil, fmt.Errorf("open a netfilter netlink socket: %w", err)
@@ -36,7 +37,7 @@ func dial(name string) (*conn, error) {
 		nl.Close()
 		return nil, fmt.Errorf("read the netlink port id: %w", err)
 	}
-	return &conn{name: name, nl: nl, port: port}, nil
+	return &conn{name: name, nl: nl, port: port, committed: committed}, nil
 }
 
 func portID(nl *netlink.Conn) (uint32, error) {
@@ -136,7 +137,7 @@ func (c *conn) commit(b *batch) error {
 		return fmt.Errorf("commit: the kernel confirmed %d of %d messages: %w", done, len(b.what), os.ErrDeadlineExceeded)
 	}
 	if failed == nil {
-		c.committed++
+		c.committed.Add(1)
 	}
 	return failed
 }

@@ -28,7 +28,7 @@
 //	}
 //	return table.Watch(ctx, func() {
 //		select {
-//		case look <- struct{}{}: // whoever receives calls Apply again
+//		case look <- struct{}{}: // whoever receives applies all rules again
 //		default:
 //		}
 //	})

@@ -65,13 +65,13 @@ func (l layout) ports(name string) []uint16 {
 	return nil
 }
 
-// sameTimeouts, sameShape and samePorts compare l, as read, with want.
 // same reports whether l and want are the same in all that an Apply sees to. The
 // zero layout, of which nothing is known, is like no other.
 func (l layout) same(want layout) bool {
 	return l.chains != nil && l.sameTimeouts(want) && l.sameShape(want) && l.sameHolds(want) && l.samePorts(want)
 }
 
+// sameTimeouts, sameShape and samePorts compare l, as read, with want.
 func (l layout) sameTimeouts(want layout) bool {
 	return slices.EqualFunc(l.timeouts, want.timeouts, timeout.holds)
 }

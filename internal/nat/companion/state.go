@@ -39,6 +39,7 @@ func (t *Table) Read(ctx context.Context) (State, error) {
 // redirects are gone as well stop being translated.
 func (t *Table) Remove(ctx context.Context) error {
 	return t.exchange(ctx, func(c *conn) error {
+		t.sure = false
 		have, err := c.readHeader()
 		if err != nil || have.name == "" {
 			return err

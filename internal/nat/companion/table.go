@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
@@ -35,11 +36,15 @@ type Table struct {
 	shared bool // has no owner
 	events *events
 
+	committed atomic.Uint32 // transactions
+
 	mu     sync.Mutex
 	conn   *conn  // nil once closed
+	made   int    // how many times its timeouts were
 	flags  uint32 // that the table shall have: 0 once the kernel has refused others
 	owner  bool   // this process owns the table
 	placed layout // what the last Apply left in the kernel; zero before it
+	sure   bool   // that it is there still: nothing has failed since, and the table is owned
 }
 
 // Open opens the sockets, both in the network namespace of the calling thread,
@@ -60,7 +65,7 @@ func Open(ctx context.Context, o Options) (*Table, error) {
 		t.flags |= 1 << 31
 	}
 	var err error
-	if t.conn, err = dial(t.name); err != nil {
+	if t.conn, err = dial(t.name, &t.committed); err != nil {
 		return nil, explain(err)
 	}
 	if t.events, err = subscribe(t.conn.port); err != nil {
@@ -109,13 +114,14 @@ func (t *Table) Pinned() (owner bool) {
 
 // Commits returns how many transactions this Table has committed, modulo 2^32:
 // nftables counts them, too, together with everybody else's.
-func (t *Table) Commits() uint32 {
+func (t *Table) Commits() uint32 { return t.committed.Load() }
+
+// Made returns how many times the timeouts were made because they were missing or
+// altered: connections that were redirected before have the host's.
+func (t *Table) Made() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.conn == nil {
-		return 0
-	}
-	return t.conn.committed
+	return t.made
 }
 
 // Close gives up the ownership and closes the sockets; Watch returns. The table

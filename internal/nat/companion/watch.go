@@ -48,7 +48,7 @@ func subscribe(port uint32) (*events, error) {
 // or the nat tables of iptables-nft where redirects live: on any hook chain or
 // chain of ours. iptables-legacy tells nobody. What happened since Open is not
 // missed, and when events were lost changed is called as well. It is a hint,
-// given once for many changes: whoever gets it calls Apply, which looks.
+// given once for many changes: whoever gets it applies all rules again.
 //
 // changed is called from Watch itself and shall not block. Watch returns nil
 // once ctx ends or the Table is closed, and may then be called again; one runs

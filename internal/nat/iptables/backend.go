@@ -19,7 +19,8 @@ type Options struct {
 	// stands for 5. Only legacy has that lock.
 	WaitSec int
 	// Commits returns how many transactions this process has committed to
-	// nftables by other means than this Backend; nil: none.
+	// nftables by other means than this Backend, none of them while a method of
+	// this one runs; nil: none.
 	Commits func() uint32
 }
 

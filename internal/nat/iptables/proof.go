@@ -32,10 +32,12 @@ func (b *Backend) proof(ctx context.Context) (p proof) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	p.have = maps.Clone(b.last)
+	p.have = map[nat.Family]snapshot{}
 	for _, t := range b.tools {
-		if _, applied := p.have[t.family]; applied && t.knows(p.at) {
+		// What is written goes by last, so that must be what is known.
+		if last, applied := b.last[t.family]; applied && t.knows(p.at) && t.known.equal(last) {
 			p.known = append(p.known, t)
+			p.have[t.family] = *t.known
 		}
 	}
 	return p

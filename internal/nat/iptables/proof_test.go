@@ -22,6 +22,7 @@ func TestProof(t *testing.T) {
 	for name, c := range map[string]struct {
 		beside uint32 // how many commits are said to be ours
 		commit bool
+		change func(t *testing.T, b *Backend)
 		read   bool // whether it is read back
 	}{
 		"nobody else":               {},
@@ -29,6 +30,13 @@ func TestProof(t *testing.T) {
 		"we, elsewhere":             {commit: true, beside: commits},
 		"we, and somebody else":     {commit: true, beside: commits - 1, read: true},
 		"we, but nothing committed": {beside: 1, read: true},
+		// It is known then that a hook is missing, and not by what a move goes.
+		"somebody else, as was read since": {change: func(t *testing.T, b *Backend) {
+			ipt(t, NFT, nat.IPv4, "-t nat -F PREROUTING")
+			if _, err := b.Read(testContext(t)); err != nil {
+				t.Fatal(err)
+			}
+		}, read: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			newNetns(t)
@@ -41,6 +49,9 @@ func TestProof(t *testing.T) {
 			if c.commit {
 				commit(t)
 			}
+			if c.change != nil {
+				c.change(t, b)
+			}
 			beside += c.beside
 			see := blind(b)
 			change, err := b.Apply(testContext(t), nat.Rules{Redirects: []nat.Redirect{web(v2, 8444)}})
@@ -48,7 +59,7 @@ func TestProof(t *testing.T) {
 				t.Errorf("%+v, %v", change, err)
 			}
 			see()
-			if change := mustApply(t, b, web(v2, 8444)); change.Changed {
+			if change := mustApply(t, b, web(v2, 8444)); change.Changed != (c.change != nil) {
 				t.Errorf("once more: %+v", change)
 			}
 			// What is proven is what a read shows.
