@@ -18,9 +18,10 @@ import (
 // What comes after a version's standby, to see it out, is not within 100 ms of
 // the switch for anybody who keeps to StandbySec='s default of 10 s, and is over
 // before the next. The rest of the bench sets it to 0, so as to see out more
-// versions at a time; here it is short, with longer pauses.
+// versions at a time; here it is short, with longer pauses, but longer than the
+// second after which a drain needs no look at conntrack.
 const (
-	latencyStandby = time.Second
+	latencyStandby = 2 * time.Second
 	latencyRest    = 3 * time.Second
 )
 

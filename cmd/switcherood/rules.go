@@ -25,6 +25,8 @@ type rules struct {
 	backend *iptables.Backend
 	table   *companion.Table
 	gate    gate
+	led     bool        // something, since this process began
+	untimed atomic.Bool // see timed
 	lock    string      // path
 	waiting atomic.Bool // for the lock
 	log     *slog.Logger
@@ -97,10 +99,16 @@ func (r *rules) Apply(ctx context.Context, want nat.Rules) (nat.Change, error) {
 	if err != nil {
 		return nat.Change{}, err
 	}
+	made := r.table.Made()
 	beside, err := r.table.Apply(ctx, want.Private, want.Guarded, holds...)
 	if err != nil {
 		return nat.Change{}, fmt.Errorf("table %s: %w", companion.Name, err)
 	}
+	if r.table.Made() != made && r.leads(ctx) {
+		r.untimed.Store(true)
+		r.log.Info("connections that are open have the host's conntrack timeouts, not ours: drains look at conntrack")
+	}
+	r.led = r.led || len(want.Redirects) > 0
 	redirects, err := r.backend.Apply(ctx, want)
 	if err == nil {
 		r.gate.holder.Settle(want)
@@ -110,6 +118,20 @@ func (r *rules) Apply(ctx context.Context, want nat.Rules) (nat.Change, error) {
 		Repaired: beside.Repaired || redirects.Repaired,
 	}, err
 }
+
+// leads reports whether there may be redirected connections.
+func (r *rules) leads(ctx context.Context) bool {
+	if r.led {
+		return true
+	}
+	installed, err := r.backend.Read(ctx)
+	return err != nil || len(installed) > 0
+}
+
+// timed reports whether all redirected connections have the timeouts of our table,
+// as far as this process can know. Those that outlive the table, when another
+// program flushes it, have the host's.
+func (r *rules) timed() bool { return !r.untimed.Load() }
 
 func (r *rules) Read(ctx context.Context) ([]nat.Installed, error) { return r.backend.Read(ctx) }
 

@@ -73,7 +73,7 @@ func serve(ctx context.Context, o options) error {
 	defer client.Close()
 	templates := newTemplates(client, log)
 	note := newNotifier(log)
-	monitor := drain.New(drain.Options{Log: log, Timeouts: true})
+	monitor := drain.New(drain.Options{Log: log, Timeouts: rules.timed})
 	metrics := control.NewMetrics(version, rules.name())
 	ctl := controller.New(controller.Options{
 		Units:   units{client},

@@ -25,8 +25,10 @@
 //     private port: SYN_RECV or ESTABLISHED, and SYN_SENT. So does, in CLOSE, a
 //     source port whose last connection the server has reset; its next
 //     connection would still be led to the old port. With the timeouts that come
-//     with the rules, all of these are of handshakes that went wrong, and those
-//     the kernel counts: conntrack is asked only if there were any.
+//     with the rules, a second after the switch all of these are of handshakes
+//     that went wrong, and those the kernel counts: conntrack is asked only if
+//     there were any. (Not counted is one whose SYN-ACKs were all lost, where
+//     tcp_synack_retries is so low that it is given up before its entry is.)
 //   - A server from before there was a redirect listens on the public port itself.
 //     Conntrack may remember connections of it that are over, because it saw only
 //     a part of them; [Monitor.Forget] makes it forget those.

@@ -26,13 +26,14 @@ func (m *Monitor) Drain(ctx context.Context, ports []uint16, deadline time.Time)
 		return Left{}, nil
 	}
 	ports = distinct(ports)
+	defer m.left.forget(ports)
 	live := func(r *reading[int]) Left { return Left{Live: total(r, ports)} }
 	for {
 		left, err := wait(ctx, &m.live, ports, live, 2, livePace, deadline)
 		if err != nil || left.Expired {
 			return left, say(ctx, "drain", ports, err)
 		}
-		if m.timeouts && m.handshakes.allWell() {
+		if m.left.longAgo(ports) && m.timeouts() && m.handshakes.allWell() {
 			return left, nil
 		}
 		if left, err = m.waitForEntries(ctx, ports, deadline); err != nil || left.Expired {

@@ -13,10 +13,10 @@ import (
 // answers: with Linux's default of tcp_retries2, 924 s at least (ip-sysctl.rst).
 const handshakePatience = 30 * time.Minute
 
-// wrong are the counters of /proc/net/netstat that tell of handshakes which may
+// wrongCounters are those of /proc/net/netstat that tell of handshakes which may
 // leave a conntrack entry without a socket: SYNs and ACKs that a listener
 // dropped, for whatever reason, and SYNs answered with a cookie.
-var wrong = []string{"ListenDrops", "ListenOverflows", "TCPReqQFullDrop", "TCPReqQFullDoCookies", "SyncookiesSent"}
+var wrongCounters = []string{"ListenDrops", "ListenOverflows", "TCPReqQFullDrop", "TCPReqQFullDoCookies", "SyncookiesSent"}
 
 // handshakes knows since when all handshakes of this host have gone well. The
 // kernel only counts those that did not, so that takes looking now and then.
@@ -72,7 +72,7 @@ func sumWrong(text string) (uint64, error) {
 			return 0, fmt.Errorf("netstat: %d names and %d numbers", len(names), len(numbers))
 		}
 		var sum uint64
-		for _, want := range wrong {
+		for _, want := range wrongCounters {
 			found := false
 			for i, name := range names {
 				if name != want {

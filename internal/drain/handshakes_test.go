@@ -71,7 +71,7 @@ func TestAllWell(t *testing.T) {
 // Quiesce looks as well: it comes before Drain, often by long.
 func TestQuiesceNotesHandshakes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := &kernel{wrong: wrongFrom(0)}
+		k := &kernel{wrong: wrongFrom(0)} // and no more than one
 		m := k.monitor(t.Output())
 		if _, err := m.Quiesce(context.Background(), []uint16{61000}, time.Minute); err != nil {
 			t.Fatal(err)

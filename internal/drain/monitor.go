@@ -15,29 +15,33 @@ import (
 // their looks at the kernel.
 type Monitor struct {
 	log      *slog.Logger
-	timeouts bool
+	timeouts func() bool
 	queues   look[queue]
 	live     look[int]
 	entries  look[int]
 
 	handshakes handshakes
+	left       departures
 }
 
 // Options are how New shall set up a Monitor.
 type Options struct {
 	Log *slog.Logger // nil: say nothing
-	// Timeouts says that all redirected connections have the conntrack timeouts
-	// that come with the rules (package companion): then no entry outlives a
-	// reset, or by more than 1 s a SYN that nobody answered. Conntrack need not
-	// be asked then as long as the listeners of this host dropped nothing; to
-	// ask it is dear (see maxFiltered).
-	Timeouts bool
+	// Timeouts reports whether all redirected connections have the conntrack
+	// timeouts that come with the rules (package companion): then no entry
+	// outlives a reset, or by more than 1 s a SYN that nobody answered.
+	// Conntrack need not be asked then as long as the listeners of this host
+	// dropped nothing; to ask it is dear (see maxFiltered). nil: they do not.
+	Timeouts func() bool
 }
 
 // New returns a Monitor that reads the kernel.
 func New(o Options) *Monitor {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Timeouts == nil {
+		o.Timeouts = func() bool { return false }
 	}
 	return &Monitor{
 		log:        o.Log,

@@ -33,12 +33,19 @@ func (k *kernel) monitor(log io.Writer) *Monitor {
 	k.begun = time.Now()
 	return &Monitor{
 		log:        slog.New(slog.NewTextHandler(log, nil)),
-		timeouts:   k.wrong != nil,
+		timeouts:   func() bool { return k.wrong != nil },
 		queues:     look[queue]{read: reader(k, "queues", k.queues)},
 		live:       look[int]{read: reader(k, "live", k.live)},
 		entries:    look[int]{read: reader(k, "entries", k.entries)},
-		handshakes: handshakes{read: func() (uint64, error) { return k.wrong(time.Since(k.begun)) }},
+		handshakes: handshakes{read: k.handshakes},
 	}
+}
+
+func (k *kernel) handshakes() (uint64, error) {
+	if k.wrong == nil {
+		return 0, nil
+	}
+	return k.wrong(time.Since(k.begun))
 }
 
 // reader shows the same at each of the ports.
@@ -164,6 +171,7 @@ func TestDrain(t *testing.T) {
 	unreadable := errors.New("unreadable")
 	for name, c := range map[string]struct {
 		kernel   *kernel       // nil: nothing at all
+		led      time.Duration // ago, to the ports, if Quiesce was called then; 0: nobody knows
 		deadline time.Duration // 0: none
 		want     Left
 		took     time.Duration
@@ -181,15 +189,34 @@ func TestDrain(t *testing.T) {
 		},
 		"nothing left, and all handshakes went well": {
 			kernel: &kernel{wrong: wrongFrom(forever)},
+			led:    unanswered,
 			took:   10 * time.Millisecond,
 			looks:  []string{"live 0s", "live 10ms"},
 		},
+		"nothing left, and the entries have not our timeouts": {
+			led:   time.Minute,
+			took:  10 * time.Millisecond,
+			looks: []string{"live 0s", "live 10ms", "entries 10ms"},
+		},
+		"nothing left, but a SYN may be on its way": {
+			kernel: &kernel{wrong: wrongFrom(forever)},
+			led:    unanswered - 20*time.Millisecond,
+			took:   10 * time.Millisecond,
+			looks:  []string{"live 0s", "live 10ms", "entries 10ms"},
+		},
+		"nothing left, and nobody knows since when": {
+			kernel: &kernel{wrong: wrongFrom(forever)},
+			took:   10 * time.Millisecond,
+			looks:  []string{"live 0s", "live 10ms", "entries 10ms"},
+		},
 		"nothing left, but a handshake went wrong": {
+			led:    time.Minute,
 			kernel: &kernel{wrong: wrongFrom(0)},
 			took:   10 * time.Millisecond,
 			looks:  []string{"live 0s", "live 10ms", "entries 10ms"},
 		},
 		"nothing left, and handshakes unreadable": {
+			led:    time.Minute,
 			kernel: &kernel{wrong: func(time.Duration) (uint64, error) { return 0, unreadable }},
 			took:   10 * time.Millisecond,
 			looks:  []string{"live 0s", "live 10ms", "entries 10ms"},
@@ -269,6 +296,11 @@ func TestDrain(t *testing.T) {
 				k := stdcmp.Or(c.kernel, &kernel{})
 				var log strings.Builder
 				m := k.monitor(&log)
+				if c.led != 0 {
+					m.left.note([]uint16{61000, 61001})
+					time.Sleep(c.led)
+					k.begun = time.Now()
+				}
 				deadline := time.Time{}
 				if c.deadline != 0 {
 					deadline = time.Now().Add(c.deadline)
@@ -285,6 +317,9 @@ func TestDrain(t *testing.T) {
 				}
 				if diff := cmp.Diff(c.looks, k.looks); c.looks != nil && diff != "" {
 					t.Errorf("looks (-want +got):\n%s", diff)
+				}
+				if m.left.longAgo([]uint16{61000}) {
+					t.Error("the ports are still known as this server's")
 				}
 				if strings.Contains(log.String(), "unreadable") != (name == "conntrack unreadable") {
 					t.Errorf("log: %s", log.String())

@@ -24,9 +24,8 @@ func (m *Monitor) Quiesce(ctx context.Context, ports []uint16, max time.Duration
 	}
 	ports = distinct(ports)
 	deadline := time.Now().Add(max)
-	if m.timeouts {
-		m.handshakes.allWell() // so that Drain knows how it has been since
-	}
+	m.left.note(ports)
+	m.handshakes.allWell() // so that Drain knows how it has been since
 	if err := sleep(ctx, settle, deadline); err != nil {
 		return Left{}, err
 	}
