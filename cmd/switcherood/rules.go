@@ -26,6 +26,7 @@ type rules struct {
 	table   *companion.Table
 	gate    gate
 	led     bool        // something, since this process began
+	made    int         // how many times the table's timeouts were, when it was looked last
 	untimed atomic.Bool // see timed
 	lock    string      // path
 	waiting atomic.Bool // for the lock
@@ -99,14 +100,16 @@ func (r *rules) Apply(ctx context.Context, want nat.Rules) (nat.Change, error) {
 	if err != nil {
 		return nat.Change{}, err
 	}
-	made := r.table.Made()
 	beside, err := r.table.Apply(ctx, want.Private, want.Guarded, holds...)
+	if made := r.table.Made(); beside.Repaired || made != r.made {
+		r.made = made
+		if !r.untimed.Load() && r.leads(ctx, want) {
+			r.untimed.Store(true)
+			r.log.Info("connections that are open may have the host's conntrack timeouts, not ours: drains look at conntrack")
+		}
+	}
 	if err != nil {
 		return nat.Change{}, fmt.Errorf("table %s: %w", companion.Name, err)
-	}
-	if r.table.Made() != made && r.leads(ctx) {
-		r.untimed.Store(true)
-		r.log.Info("connections that are open have the host's conntrack timeouts, not ours: drains look at conntrack")
 	}
 	r.led = r.led || len(want.Redirects) > 0
 	redirects, err := r.backend.Apply(ctx, want)
@@ -119,9 +122,10 @@ func (r *rules) Apply(ctx context.Context, want nat.Rules) (nat.Change, error) {
 	}, err
 }
 
-// leads reports whether there may be redirected connections.
-func (r *rules) leads(ctx context.Context) bool {
-	if r.led {
+// leads reports whether there may be redirected connections, now that want is to
+// be applied.
+func (r *rules) leads(ctx context.Context, want nat.Rules) bool {
+	if r.led || len(want.Private) > 0 {
 		return true
 	}
 	installed, err := r.backend.Read(ctx)
@@ -129,8 +133,8 @@ func (r *rules) leads(ctx context.Context) bool {
 }
 
 // timed reports whether all redirected connections have the timeouts of our table,
-// as far as this process can know. Those that outlive the table, when another
-// program flushes it, have the host's.
+// as far as this process can know: what a process before it has seen is forgotten.
+// Those that outlive the table, when another program flushes it, have the host's.
 func (r *rules) timed() bool { return !r.untimed.Load() }
 
 func (r *rules) Read(ctx context.Context) ([]nat.Installed, error) { return r.backend.Read(ctx) }

@@ -6,7 +6,8 @@ import (
 )
 
 // unanswered is how long a redirected SYN that nobody answers has an entry, by the
-// timeouts that come with the rules (syn_sent), and a little more.
+// timeouts that come with the rules (tcpSynSent of package companion, 1 s), and a
+// little more.
 const unanswered = 1100 * time.Millisecond
 
 // departures knows since when no new connection is led to a port. The zero value

@@ -234,13 +234,16 @@ func TestDrainWaitsForDroppedHandshakes(t *testing.T) {
 	s := serve(t, "tcp", "127.0.0.1:0")
 	shorten(t, s)
 	redirect(t, 93, s.port)
-	sysctl(t, "netfilter/nf_conntrack_tcp_timeout_syn_sent", "3")
+	sysctl(t, "netfilter/nf_conntrack_tcp_timeout_syn_sent", "4")
 	before, err := readWrong()
 	if err != nil {
 		t.Fatal(err)
 	}
 	var open []net.Conn
 	for now := before; now == before; {
+		if len(open) > 100 {
+			t.Fatal("the queue does not fill")
+		}
 		d := net.Dialer{Timeout: 200 * time.Millisecond} // less than the SYN takes to be sent again
 		c, err := d.Dial("tcp", "127.0.0.1:93")
 		if err == nil {
@@ -252,14 +255,14 @@ func TestDrainWaitsForDroppedHandshakes(t *testing.T) {
 	}
 	for _, c := range open { // in order: TIME_WAIT leads nowhere
 		c.Close()
+		s.accept(t).Close()
 	}
-	s.SetDeadline(time.Now().Add(100 * time.Millisecond))
-	for {
-		c, err := s.AcceptTCP()
-		if err != nil {
-			break
+	for err == nil { // those that were given up as they were being accepted
+		var c *net.TCPConn
+		s.SetDeadline(time.Now().Add(100 * time.Millisecond))
+		if c, err = s.AcceptTCP(); err == nil {
+			c.Close()
 		}
-		c.Close()
 	}
 	ports := []uint16{s.port}
 	m := New(Options{Timeouts: func() bool { return true }})

@@ -12,7 +12,7 @@ func TestTableLostWhileTheDaemonIsDown(t *testing.T) {
 	t.Parallel()
 	s := setWith(t, legacy)
 	s.deploy("v1")
-	const line = "have the host's conntrack timeouts"
+	const line = "may have the host's conntrack timeouts"
 	if strings.Contains(s.journal(), line) {
 		t.Error("said of a host that had no connection")
 	}

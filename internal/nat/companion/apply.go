@@ -24,9 +24,11 @@ func (t *Table) Apply(ctx context.Context, private, guarded []uint16, holds ...H
 		}
 		known := t.sure
 		t.sure = false // until all has gone well
-		if known && t.move(c, want) {
-			change.Changed = true
-		} else {
+		moved := false
+		if known {
+			change.Changed, moved = t.move(c, want)
+		}
+		if !moved {
 			have, err := c.read()
 			if err != nil {
 				return err
@@ -35,9 +37,11 @@ func (t *Table) Apply(ctx context.Context, private, guarded []uint16, holds ...H
 				return err
 			}
 			change.Repaired = t.altered(have, want)
-			if change.Changed, err = t.write(c, have, want); err != nil {
+			written, err := t.write(c, have, want)
+			if err != nil {
 				return fmt.Errorf("write table inet %s: %w", t.name, err)
 			}
+			change.Changed = change.Changed || written
 		}
 		t.placed, t.sure = want, t.owner // nobody alters a table but its owner
 		return nil
@@ -53,18 +57,20 @@ func (t *Table) Apply(ctx context.Context, private, guarded []uint16, holds ...H
 
 // move is Apply as a switch needs it, in a quarter of the time: all that changes
 // is which ports are ours, and all the rest is known. It reports whether it has
-// done so; if not, for whatever reason, what is there has to be looked at.
-func (t *Table) move(c *conn, want layout) (done bool) {
+// changed anything, and whether that was all; if not, for whatever reason, what is
+// there has to be looked at.
+func (t *Table) move(c *conn, want layout) (changed, done bool) {
 	if !t.placed.sameShape(want) || !t.placed.sameHolds(want) || t.placed.samePorts(want) {
-		return false
+		return false, false
 	}
 	b := &batch{name: t.name}
 	b.ports(t.placed, want)
+	t.placed = layout{} // until it is known again
 	if c.commit(b) != nil {
-		return false
+		return false, false
 	}
 	sets, err := c.readSets()
-	return err == nil && (layout{sets: sets}).samePorts(want)
+	return true, err == nil && (layout{sets: sets}).samePorts(want)
 }
 
 // altered says whether have is not what an Apply of this process left or, if
@@ -82,6 +88,12 @@ func (t *Table) altered(have found, want layout) bool {
 // write makes have want, and reads it back.
 func (t *Table) write(c *conn, have found, want layout) (written bool, err error) {
 	b := difference(have, want, t.flags)
+	if len(b.messages) > 0 {
+		t.placed = layout{} // until it is known again
+	}
+	if b.timed {
+		t.made++ // also if it fails: it may be in force all the same
+	}
 	err = c.commit(b)
 	if t.flags != 0 && refusesFlags(err) {
 		b = difference(have, want, 0)
@@ -97,9 +109,6 @@ func (t *Table) write(c *conn, have found, want layout) (written bool, err error
 	t.owner = t.flags&flagOwner != 0
 	if len(b.messages) == 0 {
 		return false, nil
-	}
-	if !have.sameTimeouts(want) {
-		t.made++
 	}
 	if have, err = c.read(); err != nil {
 		return true, fmt.Errorf("read back: %w", err)

@@ -16,6 +16,7 @@ type batch struct {
 	messages []netlink.Message
 	what     []string // for each message: what it does, for an error
 	err      error    // of the last message: nothing was added after it
+	timed    bool     // it makes timeouts
 }
 
 // elementsPerMessage keeps a list of elements below the 64 KiB of an attribute.
@@ -58,6 +59,7 @@ func (b *batch) deleteTable() {
 }
 
 func (b *batch) timeout(t timeout) {
+	b.timed = true
 	b.add("add ct timeout "+t.name, unix.NFT_MSG_NEWOBJ, netlink.Create, func(ae *netlink.AttributeEncoder) {
 		ae.String(unix.NFTA_OBJ_TABLE, b.name)
 		t.encode(ae)

@@ -43,7 +43,7 @@ type Table struct {
 	made   int    // how many times its timeouts were
 	flags  uint32 // that the table shall have: 0 once the kernel has refused others
 	owner  bool   // this process owns the table
-	placed layout // what the last Apply left in the kernel; zero before it
+	placed layout // what the last Apply left in the kernel; zero if that is not known
 	sure   bool   // that it is there still: nothing has failed since, and the table is owned
 }
 
@@ -116,8 +116,8 @@ func (t *Table) Pinned() (owner bool) {
 // nftables counts them, too, together with everybody else's.
 func (t *Table) Commits() uint32 { return t.committed.Load() }
 
-// Made returns how many times the timeouts were made because they were missing or
-// altered: connections that were redirected before have the host's.
+// Made returns how many times the timeouts were made, or were to be: connections
+// that were redirected before have the host's.
 func (t *Table) Made() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
