@@ -90,12 +90,8 @@ func Boot(ctx context.Context, opts Options) (*Host, error) {
 
 // install makes the host's disk.
 func (h *Host) install(number int) error {
-	parent, err := processDir()
-	if err != nil {
-		return err
-	}
-	h.dir = filepath.Join(parent, fmt.Sprint(number))
-	if err := os.Mkdir(h.dir, 0o755); err != nil {
+	var err error
+	if h.dir, err = makeDiskDir(number); err != nil {
 		return err
 	}
 	return h.thread.do(func() (err error) {
@@ -115,8 +111,7 @@ func (h *Host) Close() error {
 		err = removeCgroup(h.group)
 		// Its mounts were in namespaces that are gone: what is left is empty.
 		if h.dir != "" {
-			os.Remove(h.dir)
-			os.Remove(filepath.Dir(h.dir)) // if this was the last
+			removeDiskDir(h.dir)
 		}
 	})
 	return err

@@ -37,6 +37,29 @@ func processDir() (string, error) {
 	return dir, nil
 }
 
+// disks guards the temporary directory, which goes with the last host's in it.
+var disks sync.Mutex
+
+// makeDiskDir makes a host's own directory in it.
+func makeDiskDir(number int) (string, error) {
+	disks.Lock()
+	defer disks.Unlock()
+	parent, err := processDir()
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(parent, fmt.Sprint(number))
+	return dir, os.Mkdir(dir, 0o755)
+}
+
+// removeDiskDir removes that, if it is empty.
+func removeDiskDir(dir string) {
+	disks.Lock()
+	defer disks.Unlock()
+	os.Remove(dir)
+	os.Remove(filepath.Dir(dir)) // if this was the last
+}
+
 // sweep removes what processes that are gone could not remove themselves.
 // Errors are left for the next process: another one may be sweeping too.
 func sweep(cgroups string) {
