@@ -71,22 +71,17 @@ func sumWrong(text string) (uint64, error) {
 		if len(numbers) != len(names) {
 			return 0, fmt.Errorf("netstat: %d names and %d numbers", len(names), len(numbers))
 		}
+		counters := make(map[string]string, len(names))
+		for i, name := range names {
+			counters[name] = numbers[i]
+		}
 		var sum uint64
-		for _, want := range wrongCounters {
-			found := false
-			for i, name := range names {
-				if name != want {
-					continue
-				}
-				n, err := strconv.ParseUint(numbers[i], 10, 64)
-				if err != nil {
-					return 0, fmt.Errorf("netstat: %s: %w", name, err)
-				}
-				sum, found = sum+n, true
+		for _, name := range wrongCounters {
+			n, err := strconv.ParseUint(counters[name], 10, 64)
+			if err != nil {
+				return 0, fmt.Errorf("netstat: counter %s: %w", name, err)
 			}
-			if !found {
-				return 0, fmt.Errorf("netstat: no counter %s", want)
-			}
+			sum += n
 		}
 		return sum, nil
 	}
