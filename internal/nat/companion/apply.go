@@ -19,16 +19,11 @@ func (t *Table) Apply(ctx context.Context, private, guarded []uint16, holds ...H
 	want := t.schema().with(sorted(private), sorted(guarded)).holding(holds)
 	var change nat.Change
 	err := t.exchange(ctx, func(c *conn) error {
-		if t.sure && t.placed.same(want) {
-			return nil
+		if t.owner && t.placed.same(want) {
+			return nil // nobody alters a table but its owner
 		}
-		known := t.sure
-		t.sure = false // until all has gone well
-		moved := false
-		if known {
-			change.Changed, moved = t.move(c, want)
-		}
-		if !moved {
+		var moved bool
+		if change.Changed, moved = t.move(c, want); !moved {
 			have, err := c.read()
 			if err != nil {
 				return err
@@ -43,7 +38,7 @@ func (t *Table) Apply(ctx context.Context, private, guarded []uint16, holds ...H
 			}
 			change.Changed = change.Changed || written
 		}
-		t.placed, t.sure = want, t.owner // nobody alters a table but its owner
+		t.placed = want
 		return nil
 	})
 	if err != nil {
@@ -60,7 +55,7 @@ func (t *Table) Apply(ctx context.Context, private, guarded []uint16, holds ...H
 // changed anything, and whether that was all; if not, for whatever reason, what is
 // there has to be looked at.
 func (t *Table) move(c *conn, want layout) (changed, done bool) {
-	if !t.placed.sameShape(want) || !t.placed.sameHolds(want) || t.placed.samePorts(want) {
+	if !t.owner || !t.placed.sameShape(want) || !t.placed.sameHolds(want) || t.placed.samePorts(want) {
 		return false, false
 	}
 	b := &batch{name: t.name}

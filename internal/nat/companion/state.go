@@ -39,7 +39,6 @@ func (t *Table) Read(ctx context.Context) (State, error) {
 // redirects are gone as well stop being translated.
 func (t *Table) Remove(ctx context.Context) error {
 	return t.exchange(ctx, func(c *conn) error {
-		t.sure = false
 		have, err := c.readHeader()
 		if err != nil || have.name == "" {
 			return err
@@ -49,10 +48,11 @@ func (t *Table) Remove(ctx context.Context) error {
 		}
 		b := &batch{name: t.name}
 		b.deleteTable()
+		t.placed = layout{} // whatever becomes of it
 		if err := c.commit(b); err != nil {
 			return fmt.Errorf("delete table inet %s: %w", t.name, err)
 		}
-		t.owner, t.placed = false, layout{}
+		t.owner = false
 		return nil
 	})
 }

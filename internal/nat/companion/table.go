@@ -44,7 +44,6 @@ type Table struct {
 	flags  uint32 // that the table shall have: 0 once the kernel has refused others
 	owner  bool   // this process owns the table
 	placed layout // what the last Apply left in the kernel; zero if that is not known
-	sure   bool   // that it is there still: nothing has failed since, and the table is owned
 }
 
 // Open opens the sockets, both in the network namespace of the calling thread,
