@@ -32,8 +32,10 @@ type Backend struct {
 	log     *slog.Logger
 	variant Variant
 	wait    int
-	tools   []*tool // IPv4, then IPv6 if this host has it; mu guards the length
-	noIPv6  error   // why it has not
+	written uint32        // commits to nftables by this Backend
+	beside  func() uint32 // and by other means; nil: none
+	tools   []*tool       // IPv4, then IPv6 if this host has it; mu guards the length
+	noIPv6  error         // why it has not
 	// others are the other variant's tools, as far as this host has them.
 	others []*tool
 	// stale are the other variant's tools where that holds rules of ours, from
@@ -51,10 +53,11 @@ var _ nat.Backend = (*Backend)(nil)
 // other one. A host without IPv6 is served over IPv4 only, and the log says so.
 func New(ctx context.Context, opts Options) (*Backend, error) {
 	b := &Backend{
-		log:  opts.Log,
-		wait: opts.WaitSec,
-		last: map[nat.Family]snapshot{},
-		seen: map[nat.Family]fingerprint{},
+		log:    opts.Log,
+		wait:   opts.WaitSec,
+		beside: opts.Commits,
+		last:   map[nat.Family]snapshot{},
+		seen:   map[nat.Family]fingerprint{},
 	}
 	if b.log == nil {
 		b.log = slog.New(slog.DiscardHandler)
@@ -77,24 +80,18 @@ func New(ctx context.Context, opts Options) (*Backend, error) {
 		b.tools = append(b.tools, t6)
 	}
 	for _, t := range b.tools {
-		t.commits = func() uint32 { return b.commitsBeside(t, opts.Commits) }
+		t.commits = b.commits
 	}
 	b.others = b.findOthers(ctx)
 	b.stale = b.findStale(ctx)
 	return b, nil
 }
 
-// commitsBeside counts the commits of this process to nftables that were not to
-// the rules of t.
-func (b *Backend) commitsBeside(t *tool, more func() uint32) uint32 {
-	var n uint32
-	for _, o := range b.tools {
-		if o != t {
-			n += o.written
-		}
-	}
-	if more != nil {
-		n += more()
+// commits counts what this process has committed to nftables.
+func (b *Backend) commits() uint32 {
+	n := b.written
+	if b.beside != nil {
+		n += b.beside()
 	}
 	return n
 }

@@ -61,8 +61,7 @@ type tool struct {
 	known        *snapshot
 	knownAt      generation
 	knownCommits uint32
-	written      uint32        // how many commits of its own
-	commits      func() uint32 // of this process, to what is not of this family
+	commits      func() uint32 // of this process, which are elsewhere as long as known is set
 }
 
 // findTool finds the commands of a variant, or of whatever the plain command
@@ -178,7 +177,7 @@ func (t *tool) learn(s snapshot, at generation, own uint32) {
 }
 
 // knows reports whether what is known is what there is: all that nftables has
-// committed since is our own, and elsewhere.
+// committed since is our own, and elsewhere, as a write here forgets it.
 func (t *tool) knows(now generation) bool {
 	return t.known != nil && now == t.knownAt+generation(t.own()-t.knownCommits)
 }
@@ -216,6 +215,5 @@ func (t *tool) write(ctx context.Context, script string) error {
 	if _, err := run(ctx, timeout, script, t.restore, "--noflush", "-w", strconv.Itoa(wait)); err != nil {
 		return fmt.Errorf("write %v rules: %w", t.family, err)
 	}
-	t.written++
 	return nil
 }
