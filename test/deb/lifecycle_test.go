@@ -71,10 +71,7 @@ func TestLifeUnderLoad(t *testing.T) {
 // change of the backend left, and files in odd places, go as well.
 func TestPurgeAtOnce(t *testing.T) {
 	t.Parallel()
-	s := set(t, map[string]string{"/etc/systemd/system/myapp@.service": template})
-	s.join()
-	s.step("install", there(s.old))
-	s.step("deploy", "myapp@v1")
+	s := deployed(t)
 	// The same rules in the other kind of iptables: left by a change of Backend=
 	// that nothing has mended yet.
 	s.do(`for tool in iptables ip6tables; do $tool-nft-save -t nat | $tool-legacy-restore; done; iptables-legacy-save -t nat | grep SW-`)
@@ -87,10 +84,7 @@ func TestPurgeAtOnce(t *testing.T) {
 // are no reason to stay installed; and what goes on is told all the same.
 func TestRemoveOfWhatIsBroken(t *testing.T) {
 	t.Parallel()
-	s := set(t, map[string]string{"/etc/systemd/system/myapp@.service": template})
-	s.join()
-	s.step("install", there(s.old))
-	s.step("deploy", "myapp@v1")
+	s := deployed(t)
 	s.do("systemctl stop switcherood.socket switcherood.service")
 	s.step("remove")
 	s.serves("v1")
@@ -115,10 +109,7 @@ func TestRemoveOfWhatIsBroken(t *testing.T) {
 // can be. What removes them is kept, and said.
 func TestPurgeWithIptables(t *testing.T) {
 	t.Parallel()
-	s := set(t, map[string]string{"/etc/systemd/system/myapp@.service": template})
-	s.join()
-	s.step("install", there(s.old))
-	s.step("deploy", "myapp@v1")
+	s := deployed(t)
 	s.do("nft list tables | grep switcheroo")
 	s.do(`{ dpkg --listfiles iptables; ls /etc/alternatives/ip*tables* /usr/sbin/ip*tables*; } |
 		while read -r file; do [ -d "$file" ] || echo "$file"; done | tar -P -cf /root/iptables.tar -T -`)
@@ -137,10 +128,7 @@ func TestPurgeWithIptables(t *testing.T) {
 // and says what is left and how to end that.
 func TestPurgeUnderAPolicy(t *testing.T) {
 	t.Parallel()
-	s := set(t, map[string]string{"/etc/systemd/system/myapp@.service": template})
-	s.join()
-	s.step("install", there(s.old))
-	s.step("deploy", "myapp@v1")
+	s := deployed(t)
 	s.do(`printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d; chmod +x /usr/sbin/policy-rc.d`)
 	said := s.do("dpkg --purge switcheroo 2>&1; systemctl is-active switcherood.service; ls /run/switcheroo/control.sock; getent group switcheroo")
 	s.serves("v1")

@@ -74,6 +74,16 @@ func set(t *testing.T, files map[string]string) *stage {
 	return s
 }
 
+// deployed is a stage with the package installed, and v1 of the app in place.
+func deployed(t *testing.T) *stage {
+	t.Helper()
+	s := set(t, map[string]string{"/etc/systemd/system/myapp@.service": template})
+	s.join()
+	s.step("install", there(s.old))
+	s.step("deploy", "myapp@v1")
+	return s
+}
+
 // join puts the host on a network with another one.
 func (s *stage) join() {
 	s.Helper()
