@@ -11,8 +11,9 @@ func TestLifecycle(t *testing.T) {
 	h := boot(t, map[string]string{
 		"one.service":  "[Unit]\nAfter=other.service\n" + template("ExecStart=/bin/sleep 1000", "ExecStop=-/bin/echo drain %n", "ExecStop=/bin/true", "TimeoutStopSec=1min 30s"),
 		"ever.service": template("ExecStart=/bin/sleep 1000", "TimeoutStopSec=infinity"),
-		// It ignores SIGTERM.
-		"deaf.service": template("ExecStart=/bin/sh -c 'trap \"\" TERM; while :; do sleep 0.1; done'", "TimeoutStopSec=100ms"),
+		// It ignores SIGTERM, and says when.
+		"deaf.service": template("Type=notify", "NotifyAccess=all",
+			"ExecStart=/bin/sh -c 'trap \"\" TERM; systemd-notify --ready; while :; do sleep 0.1; done'", "TimeoutStopSec=100ms"),
 	})
 	c := newClient(t, h, nil)
 	systemctl(t, h, "start", "one", "ever", "deaf")
