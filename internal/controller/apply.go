@@ -29,8 +29,9 @@ func (r *retry) failed(now time.Duration) {
 }
 
 // apply moves the rules as planned, all at once, and reports whether the world
-// has changed. What a move relies on is read again under the lock, and once
-// more after it; a move that is not fit any more is left out.
+// has changed. What a move relies on has been read a moment ago, or is read again
+// under the lock, and after a way back once more; a move that is not fit any more
+// is left out.
 func (c *Controller) apply(ctx context.Context, moves []move) (changed bool) {
 	// What has begun is finished, also when the daemon is told to end: the two
 	// families would disagree for as long as it is down.
@@ -140,7 +141,7 @@ func (c *Controller) admit(ctx context.Context, moves []move) (*State, []move) {
 	return next, fit
 }
 
-// fit reads again what a relies on.
+// fit reports whether what a relies on is so. It reads what may be old.
 func (c *Controller) fit(ctx context.Context, a move) bool {
 	switch a := a.(type) {
 	case withdraw:
@@ -156,7 +157,7 @@ func (c *Controller) fit(ctx context.Context, a move) bool {
 		}
 		return a.Release || u.Invocation != cur.ID || u.refusing()
 	case point:
-		u, ok := c.reread(ctx, a.To.Unit)
+		u, ok := c.recent(ctx, a)
 		if !ok {
 			c.retry.failed(c.Now())
 			return false
@@ -176,6 +177,23 @@ func (c *Controller) fit(ctx context.Context, a move) bool {
 		}
 	}
 	return true
+}
+
+// freshFor is how long what was seen of a candidate is good enough to switch to it:
+// longer than to probe it takes, and shorter than a wait for the lock. To ask
+// systemd keeps three processes busy, for milliseconds, just when the servers of
+// the host get a new one beside them; the end of a candidate comes as an event.
+const freshFor = 100 * time.Millisecond
+
+// recent returns the target of a move as it is now, or has been a moment ago. A
+// way back has to be right at the first try, and events may be late: its target
+// is one that may have been told to stop.
+func (c *Controller) recent(ctx context.Context, a point) (u Unit, ok bool) {
+	u, known := c.world.Units[a.To.Unit]
+	if known && !a.Back && c.Now()-c.sightings[a.To.Unit].at < freshFor {
+		return u, true
+	}
+	return c.reread(ctx, a.To.Unit)
 }
 
 // impossible notes in s that a would make rules that the kernel cannot hold.
@@ -205,8 +223,8 @@ func (c *Controller) listens(ctx context.Context, a *Activation) bool {
 	return true
 }
 
-// moved tells of a move that was made, and looks at its unit once more, before
-// again ends.
+// moved tells of a move that was made. At a unit that was gone back to it looks
+// once more, before again ends.
 func (c *Controller) moved(ctx, again context.Context, before *State, a move, took time.Duration) {
 	was := before.Services[a.service()]
 	switch a := a.(type) {
@@ -250,7 +268,9 @@ func (c *Controller) moved(ctx, again context.Context, before *State, a move, to
 		if !c.inspections.done[a.Service] {
 			c.inspect(ctx, 0)
 		}
-		c.reread(again, cur.Unit)
+		if a.Back {
+			c.reread(again, cur.Unit)
+		}
 	}
 }
 

@@ -93,7 +93,7 @@ func fresh[T any](ctx context.Context, c *Controller, unit string, f func(Unit) 
 	var none T
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	before, err := answer(ctx, c, func(context.Context) (uint64, bool, error) { return c.sightings[unit], false, nil })
+	before, err := answer(ctx, c, func(context.Context) (uint64, bool, error) { return c.sightings[unit].times, false, nil })
 	if err != nil {
 		return none, err
 	}
@@ -105,13 +105,13 @@ func fresh[T any](ctx context.Context, c *Controller, unit string, f func(Unit) 
 		if !c.synced {
 			return none, false, ErrStarting
 		}
-		if old, known := c.world.Units[unit]; c.sightings[unit] == before && (known || !u.ended()) {
+		if old, known := c.world.Units[unit]; c.sightings[unit].times == before && (known || !u.ended()) {
 			if known {
 				u.Files = old.Files // systemd has not loaded anything newer
 			}
 			c.see(u)
 		}
 		value, changed, err := f(c.world.Units[unit])
-		return value, changed || c.sightings[unit] != before, err
+		return value, changed || c.sightings[unit].times != before, err
 	})
 }

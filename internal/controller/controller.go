@@ -56,8 +56,8 @@ type Controller struct {
 	doubts          map[string]time.Duration // units to ask systemd about, and when; see verify
 	told            map[string]string        // why a unit was refused, as last logged
 
-	sightings map[string]uint64 // how often each unit was seen anew
-	ports     config.PortRange  // to reserve
+	sightings map[string]sighting // of each unit
+	ports     config.PortRange    // to reserve
 
 	inspections inspections
 	view        atomic.Pointer[View]     // nil once something may have changed
@@ -78,7 +78,7 @@ func New(o Options) *Controller {
 		world:     newWorld(),
 		doubts:    map[string]time.Duration{},
 		told:      map[string]string{},
-		sightings: map[string]uint64{},
+		sightings: map[string]sighting{},
 		ports:     cmp.Or(o.PrivatePorts, config.DefaultPrivatePorts),
 
 		inspections: inspections{done: map[string]bool{}},

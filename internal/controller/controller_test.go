@@ -121,27 +121,58 @@ func TestThreeVersionsInARow(t *testing.T) {
 	})
 }
 
-// From READY=1 to the rules there is one look at the listeners, one probe, and
-// one look at systemd under the lock.
+// From READY=1 to the rules there is one look at the listeners and one probe. At
+// systemd there is one look, under the lock, if what it has said is older than
+// that should take; and a way back takes another after it.
 func TestNoNeedlessCall(t *testing.T) {
-	bubble(t, func(h *host) {
-		h.run()
-		h.start(v1, app{})
-		h.deployed(v1)
-		var calls []string
-		h.hook(func(call string) error {
-			h.do(func() { calls = append(calls, call) })
-			return nil
+	for name, c := range map[string]struct {
+		slow string // this call takes 0.2 s
+		want []string
+	}{
+		"at once":          {"", []string{"Listeners " + v2, "Claimed", "Probe", "Lock", "Apply", "Save", "SaveCurrent"}},
+		"slow to answer":   {"Probe", []string{"Listeners " + v2, "Claimed", "Probe", "Lock", "Status " + v2, "Apply", "Save", "SaveCurrent"}},
+		"the lock is held": {"Lock", []string{"Listeners " + v2, "Claimed", "Probe", "Lock", "Status " + v2, "Apply", "Save", "SaveCurrent"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(h *host) {
+				h.run()
+				h.start(v1, app{})
+				h.deployed(v1)
+				calls := h.record(c.slow)
+				h.start(v2, app{dieAfter: 3 * time.Second})
+				h.serves("myapp", v2)
+				first := func(n int) []string { return (*calls)[:min(n, len(*calls))] }
+				h.do(func() {
+					if diff := cmp.Diff(c.want, first(len(c.want))); diff != "" {
+						t.Errorf("calls (-want +got):\n%s", diff)
+					}
+					*calls = nil
+				})
+				h.serves("myapp", v1)
+				h.do(func() {
+					*calls = (*calls)[max(0, slices.Index(*calls, "Lock")):]
+					want := []string{"Lock", "Status " + v1, "Listeners ", "Apply", "Save", "Status " + v1, "SaveCurrent"}
+					if diff := cmp.Diff(want, first(len(want))); diff != "" {
+						t.Errorf("calls of the way back (-want +got):\n%s", diff)
+					}
+				})
+			})
 		})
-		h.start(v2, app{})
-		h.serves("myapp", v2)
-		want := []string{"Listeners " + v2, "Claimed", "Probe", "Lock", "Status " + v2, "Apply", "Save", "Status " + v2, "SaveCurrent"}
-		h.do(func() {
-			if diff := cmp.Diff(want, calls[:min(len(want), len(calls))]); diff != "" {
-				t.Errorf("calls (-want +got):\n%s", diff)
-			}
-		})
+	}
+}
+
+// record returns the calls that are made from now on, for use in do. One of them
+// may be slow.
+func (h *host) record(slow string) *[]string {
+	calls := new([]string)
+	h.hook(func(call string) error {
+		h.do(func() { *calls = append(*calls, call) })
+		if call == slow {
+			time.Sleep(200 * time.Millisecond)
+		}
+		return nil
 	})
+	return calls
 }
 
 // What became ready while a commit was under way goes into the next one, all of

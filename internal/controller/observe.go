@@ -42,10 +42,16 @@ func (c *Controller) observe(e Event) {
 	}
 }
 
+// sighting is how often a unit was seen anew, and when last.
+type sighting struct {
+	times uint64
+	at    time.Duration
+}
+
 // see takes in what was read of one unit.
 func (c *Controller) see(u Unit) Unit {
 	u = c.awaited(u)
-	c.sightings[u.Name]++
+	c.sightings[u.Name] = sighting{c.sightings[u.Name].times + 1, c.Now()}
 	was := c.world.Units[u.Name]
 	c.world.Units[u.Name] = u
 	if u.up() != was.up() {

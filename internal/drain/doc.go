@@ -17,7 +17,7 @@
 // What is read, and why it suffices:
 //
 //   - After the switch no SYN is given to the old port any more, but one that was
-//     just before is still on its way to the socket: 20 ms are left for it. Then
+//     just before is still on its way to the socket: 100 ms are left for it. Then
 //     a connection is half open, in the accept queue, or the server's.
 //   - Two sorts of connections have no socket yet: a handshake answered with a
 //     SYN cookie, and a SYN that was dropped because the accept queue was full

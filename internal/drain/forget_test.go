@@ -101,6 +101,10 @@ func stale(t *testing.T, m *Monitor, s server, addr string, reversed bool) net.A
 func TestForgetSparesRedirectedConnections(t *testing.T) {
 	needKernel(t)
 	s := serve(t, "tcp", "[::]:0")
+	// Another test may have had this port.
+	if _, err := New(Options{}).Forget(t.Context(), []uint16{95, s.port}); err != nil {
+		t.Fatal(err)
+	}
 	redirect(t, 95, s.port)
 	client := dial(t, "127.0.0.1", 95)
 	accepted := s.accept(t)

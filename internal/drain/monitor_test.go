@@ -106,25 +106,25 @@ func TestQuiesce(t *testing.T) {
 	}{
 		"nothing left": {
 			max:   30 * time.Second,
-			took:  30 * time.Millisecond,
-			looks: []string{"queues 20ms", "queues 30ms"},
+			took:  110 * time.Millisecond,
+			looks: []string{"queues 100ms", "queues 110ms"},
 		},
 		"a queue that empties": {
-			kernel: &kernel{queues: until(33*time.Millisecond, queue{unaccepted: 2})},
+			kernel: &kernel{queues: until(113*time.Millisecond, queue{unaccepted: 2})},
 			max:    30 * time.Second,
-			took:   45 * time.Millisecond,
-			looks:  []string{"queues 20ms", "queues 25ms", "queues 30ms", "queues 35ms", "queues 45ms"},
+			took:   125 * time.Millisecond,
+			looks:  []string{"queues 100ms", "queues 105ms", "queues 110ms", "queues 115ms", "queues 125ms"},
 		},
 		"empty once, then not": {
 			kernel: &kernel{queues: func(at time.Duration) (queue, error) {
-				if at == 30*time.Millisecond {
+				if at == 110*time.Millisecond {
 					return queue{halfOpen: 1}, nil
 				}
 				return queue{}, nil
 			}},
 			max:   30 * time.Second,
-			took:  45 * time.Millisecond,
-			looks: []string{"queues 20ms", "queues 30ms", "queues 35ms", "queues 45ms"},
+			took:  125 * time.Millisecond,
+			looks: []string{"queues 100ms", "queues 110ms", "queues 115ms", "queues 125ms"},
 		},
 		"never": {
 			kernel: &kernel{queues: until(forever, queue{halfOpen: 1, unaccepted: 3})},
@@ -133,9 +133,9 @@ func TestQuiesce(t *testing.T) {
 			took:   30 * time.Second,
 		},
 		"all the time of the world": {
-			kernel: &kernel{queues: until(40*time.Millisecond, queue{unaccepted: 3})},
+			kernel: &kernel{queues: until(120*time.Millisecond, queue{unaccepted: 3})},
 			max:    forever,
-			took:   50 * time.Millisecond,
+			took:   130 * time.Millisecond,
 		},
 		"no time at all": {
 			kernel: &kernel{queues: until(forever, queue{unaccepted: 3})},

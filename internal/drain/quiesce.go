@@ -6,8 +6,11 @@ import (
 )
 
 // settle is how long a SYN may take from the NAT decision to the listener's
-// socket: meanwhile it shows nowhere, so there is no condition to wait for.
-const settle = 20 * time.Millisecond
+// socket: meanwhile it shows nowhere, so there is no condition to wait for. It
+// takes microseconds; but the first look is in no hurry, and keeps a processor
+// from the servers of the host for a millisecond (the kernel walks its table of
+// connections without a pause), right when the new one gets its first requests.
+const settle = 100 * time.Millisecond
 
 // A look at the queues walks all connections of the host for the half-open
 // ones, in 3 ms if there are 10,000.
@@ -16,7 +19,7 @@ var queuesPace = pace{min: 5 * time.Millisecond, max: 100 * time.Millisecond, re
 // Quiesce waits until the listeners on the ports have neither half-open nor
 // unaccepted connections, seen twice running; ports without a listener have
 // none. It is called after the rules have ceased to lead to the ports, and takes
-// about 35 ms if nothing is left. After max it returns what was left, with
+// about 115 ms if nothing is left. After max it returns what was left, with
 // Expired. When ctx ends, the error is ctx's.
 func (m *Monitor) Quiesce(ctx context.Context, ports []uint16, max time.Duration) (Left, error) {
 	if len(ports) == 0 {
