@@ -139,6 +139,8 @@ func (r *rules) timed() bool { return !r.untimed.Load() }
 
 func (r *rules) Read(ctx context.Context) ([]nat.Installed, error) { return r.backend.Read(ctx) }
 
+func (r *rules) Touched(ctx context.Context) bool { return r.backend.Touched(ctx) }
+
 func (r *rules) Claimed(ctx context.Context, rd nat.Redirect) (string, error) {
 	claims, err := r.claims(ctx, rd.Targets, rd.Scope)
 	if err != nil || len(claims) == 0 {
@@ -152,10 +154,11 @@ func (r *rules) Foreign(ctx context.Context, redirects []nat.Redirect) ([]nat.Fi
 	return r.backend.Foreign(ctx, redirects)
 }
 
-// watch calls changed when others may have changed the rules, until ctx ends.
-func (r *rules) watch(ctx context.Context, changed func()) error {
+// watch calls changed when others have changed the rules, and committed when
+// somebody has, until ctx ends.
+func (r *rules) watch(ctx context.Context, changed, committed func()) error {
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return r.table.Watch(ctx, changed) })
+	g.Go(func() error { return r.table.Watch(ctx, committed) })
 	g.Go(func() error { return r.backend.Watch(ctx, changed) })
 	return g.Wait()
 }

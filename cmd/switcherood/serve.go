@@ -112,7 +112,7 @@ func serve(ctx context.Context, o options) error {
 	g.Go(func() error { return translate(ctx, fromSystemd, toController, templates.changed, metrics.Reconnected) })
 	g.Go(func() error { return templates.run(ctx) })
 	g.Go(func() error { return ctl.Run(ctx, toController) })
-	g.Go(func() error { return rules.watch(ctx, ctl.RulesChanged) })
+	g.Go(func() error { return rules.watch(ctx, ctl.RulesChanged, ctl.RulesCommitted) })
 	g.Go(func() error { return rules.gate.holder.Run(ctx, ctl.RulesChanged) })
 	g.Go(func() error { return note.watchdog(ctx, ctl.Ping) })
 	g.Go(func() error { return server.Run(ctx, socket) })

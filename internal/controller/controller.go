@@ -65,6 +65,7 @@ type Controller struct {
 
 	results chan result
 	nudges  chan struct{}
+	hints   chan struct{}
 	asks    chan ask
 	tasks   map[task]*running
 	wait    sync.WaitGroup
@@ -84,6 +85,7 @@ func New(o Options) *Controller {
 		inspections: inspections{done: map[string]bool{}},
 		results:     make(chan result),
 		nudges:      make(chan struct{}, 1),
+		hints:       make(chan struct{}, 1),
 		asks:        make(chan ask),
 		tasks:       map[task]*running{},
 	}
@@ -100,6 +102,15 @@ func (c *Controller) RulesChanged() {
 	select {
 	case c.nudges <- struct{}{}:
 	default: // one look is on its way already
+	}
+}
+
+// RulesCommitted says that somebody has changed the kernel's rules, this process
+// perhaps. It does not block.
+func (c *Controller) RulesCommitted() {
+	select {
+	case c.hints <- struct{}{}:
+	default:
 	}
 }
 
@@ -129,6 +140,11 @@ func (c *Controller) Run(ctx context.Context, events <-chan Event) error {
 			done(ctx)
 			c.more(ctx, events)
 		case <-c.nudges:
+			c.dirty, c.foreign = true, true
+		case <-c.hints:
+			if !c.Router.Touched(ctx) {
+				continue // it was our last Apply
+			}
 			c.dirty, c.foreign = true, true
 		case a := <-c.asks:
 			if !a(ctx) {

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // fails returns a hook that has calls of a kind fail, and counts them.
@@ -181,6 +183,28 @@ func TestRulesAreFlushed(t *testing.T) {
 		d.RulesChanged()
 		h.until("repaired", time.Second, func() bool { return h.serving("myapp") == v1 })
 		h.stays(time.Hour)
+	})
+}
+
+// A commit is told of whosever it is. Only another's is a reason to look.
+func TestRulesAreCommitted(t *testing.T) {
+	bubble(t, func(h *host) {
+		d := h.run()
+		h.start(v1, app{})
+		h.deployed(v1)
+		calls := h.record("")
+		h.do(func() { h.kernel.untouched = true })
+		d.RulesCommitted()
+		time.Sleep(time.Minute)
+		h.do(func() {
+			if diff := cmp.Diff([]string{"Touched"}, *calls); diff != "" {
+				t.Errorf("calls (-want +got):\n%s", diff)
+			}
+			h.kernel.untouched = false
+			h.kernel.families = [2]map[string]installed{{}, {}}
+		})
+		d.RulesCommitted()
+		h.until("repaired", time.Second, func() bool { return h.serving("myapp") == v1 })
 	})
 }
 

@@ -18,6 +18,7 @@ import (
 // are written one after the other.
 type kernel struct {
 	families  [2]map[string]installed // by service
+	untouched bool                    // by others, since the last Apply
 	guarded   []uint16
 	lockedBy  *daemon
 	claimedBy string // who serves without the daemon
@@ -223,6 +224,12 @@ func (d *daemon) Read(ctx context.Context) ([]nat.Installed, error) {
 		return strings.Compare(a.Key+a.Activation, b.Key+b.Activation)
 	})
 	return found, nil
+}
+
+func (d *daemon) Touched(ctx context.Context) bool {
+	err := d.enter(ctx, "Touched", 0)
+	defer d.mu.Unlock()
+	return err != nil || !d.kernel.untouched
 }
 
 func (d *daemon) Families() nat.Family { return nat.DualStack }

@@ -46,6 +46,9 @@ type Router interface {
 	// Apply and Read are nat.Backend's; the caller holds the lock.
 	Apply(ctx context.Context, want nat.Rules) (nat.Change, error)
 	Read(ctx context.Context) ([]nat.Installed, error)
+	// Touched reports whether another program may have changed rules since it
+	// was last asked. It is not called while Apply runs.
+	Touched(ctx context.Context) bool
 	// Families are those that rules can be written for and that this host
 	// has addresses of.
 	Families() nat.Family

@@ -6,11 +6,10 @@ import (
 	"time"
 )
 
-// How long to pause between two looks: at what is read in microseconds, at what
-// bears its own date, and at what needs a command.
+// How long to pause between two looks: at what is read in microseconds, and at
+// what needs a command.
 const (
 	quickly = 2 * time.Millisecond
-	gently  = 10 * time.Millisecond
 	slowly  = 50 * time.Millisecond
 )
 

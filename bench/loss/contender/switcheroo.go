@@ -91,34 +91,38 @@ func (c Switcheroo) Switch(ctx context.Context, a *arena.Arena, s Service, versi
 			return t, err
 		}
 	}
+	saves, err := watchRenames(hostRoot(a) + filepath.Dir(stateFile))
+	if err != nil {
+		return t, err
+	}
+	defer saves.close()
 	if _, err := a.Host.Systemctl(ctx, "start", unit); err != nil {
 		return t, err
 	}
-	// The daemon saves its state right after each change of the rules, in
-	// another file each time, whose date is the moment. To read it is dear where
-	// there are many services, and a machine's time is what a bench must not
-	// take.
-	var seen os.FileInfo
-	var notYet error
-	err := await(ctx, gently, "the rules lead to "+unit, func() error {
-		now, err := os.Stat(hostRoot(a) + stateFile)
-		if err == nil && seen != nil && os.SameFile(seen, now) && now.ModTime().Equal(seen.ModTime()) {
-			return notYet
-		}
-		state, readErr := readState(a, s)
-		if notYet = readErr; readErr == nil && !state.leadsTo(unit) {
-			notYet = fmt.Errorf("they do not%s", state.refusal(unit))
-		}
-		t.Moved = state.saved
-		if seen = nil; err == nil {
-			seen = now
-		}
-		return notYet
-	})
+	t.Moved, err = moved(ctx, a, s, unit, saves)
 	if err == nil && numbered(s) {
 		err = sweep(a, s)
 	}
 	return t, err
+}
+
+// moved waits until the rules lead to unit, and returns since when. The daemon
+// saves its state right after each change of the rules, in another file each time,
+// whose date is the moment. To look again and again would take the machine's time,
+// which a bench must not.
+func moved(ctx context.Context, a *arena.Arena, s Service, unit string, saves *renames) (time.Time, error) {
+	for {
+		state, err := readState(a, s)
+		if err == nil && state.leadsTo(unit) {
+			return state.saved, nil
+		}
+		if err == nil {
+			err = fmt.Errorf("they do not%s", state.refusal(unit))
+		}
+		if ended := saves.wait(ctx, time.Second); ended != nil {
+			return time.Time{}, fmt.Errorf("wait until the rules lead to %s: %w: %w", unit, ended, err)
+		}
+	}
 }
 
 func (c Switcheroo) Settle(ctx context.Context, a *arena.Arena, s Service) error {

@@ -1,7 +1,6 @@
 package companion
 
 import (
-	"encoding/binary"
 	"strings"
 
 	"github.com/mdlayher/netlink"
@@ -12,11 +11,10 @@ import (
 const chainPrefix = "SW-"
 
 // event is one message of the nf_tables multicast group. A transaction is a
-// row of changes, ended by one "new generation" that tells who committed it.
+// row of changes, ended by one "new generation".
 type event struct {
 	port     uint32 // netlink port id of the socket that sent the transaction
 	end      bool   // the new generation
-	pid      uint32 // with end: the thread that committed, in the initial pid namespace
 	relevant bool   // a change to a table, chain or rule that redirects depend on
 }
 
@@ -25,19 +23,13 @@ func decodeEvent(m netlink.Message) event {
 	if m.Header.Type>>8 != unix.NFNL_SUBSYS_NFTABLES || len(m.Data) < nfgenmsgLen {
 		return e
 	}
-	ad, err := netlink.NewAttributeDecoder(m.Data[nfgenmsgLen:])
-	if err != nil {
-		return e
-	}
-	ad.ByteOrder = binary.BigEndian
 	kind := int(m.Header.Type & 0xff)
 	if kind == unix.NFT_MSG_NEWGEN {
 		e.end = true
-		for ad.Next() {
-			if ad.Type() == unix.NFTA_GEN_PROC_PID {
-				e.pid = ad.Uint32()
-			}
-		}
+		return e
+	}
+	ad, err := netlink.NewAttributeDecoder(m.Data[nfgenmsgLen:])
+	if err != nil {
 		return e
 	}
 	var table, chain string

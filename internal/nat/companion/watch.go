@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -23,7 +21,6 @@ const quiet = 20 * time.Millisecond
 type events struct {
 	nl     *netlink.Conn
 	port   uint32 // of the socket that writes our table
-	pids   bool   // the kernel's process numbers are those that we see
 	closed atomic.Bool
 }
 
@@ -41,14 +38,17 @@ func subscribe(port uint32) (*events, error) {
 		nl.Close()
 		return nil, fmt.Errorf("subscribe to nftables events: %w", err)
 	}
-	return &events{nl: nl, port: port, pids: inInitialPIDs()}, nil
+	return &events{nl: nl, port: port}, nil
 }
 
-// Watch calls changed when another program's transaction has touched our table,
-// or the nat tables of iptables-nft where redirects live: on any hook chain or
-// chain of ours. iptables-legacy tells nobody. What happened since Open is not
-// missed, and when events were lost changed is called as well. It is a hint,
-// given once for many changes: whoever gets it applies all rules again.
+// Watch calls changed when a transaction that is not this Table's has touched our
+// table, or the nat tables of iptables-nft where redirects live: on any hook
+// chain or chain of ours. iptables-legacy tells nobody. What happened since Open
+// is not missed, and when events were lost changed is called as well. It is a
+// hint, given once for many changes: whoever gets it, and cannot account for what
+// was committed, applies all rules again. The kernel does name the process that
+// committed, by its number in the initial pid namespace; which is of no use in a
+// container, nor once a short-lived one like iptables is gone.
 //
 // changed is called from Watch itself and shall not block. Watch returns nil
 // once ctx ends or the Table is closed, and may then be called again; one runs
@@ -93,7 +93,7 @@ func (e *events) watch(ctx context.Context, changed func()) error {
 		for _, m := range messages {
 			switch ev := decodeEvent(m); {
 			case ev.end:
-				pending = pending || touched && !e.own(ev.pid)
+				pending = pending || touched
 				touched = false
 			case ev.relevant && ev.port != e.port:
 				touched = true
@@ -104,47 +104,4 @@ func (e *events) watch(ctx context.Context, changed func()) error {
 			changed()
 		}
 	}
-}
-
-// own says whether a transaction that another socket committed is ours. Where
-// we cannot tell it is not: a needless look is better than none.
-func (e *events) own(pid uint32) bool {
-	return e.pids && (ownThread(pid) || ownChild(pid))
-}
-
-// inInitialPIDs: a transaction names its thread by the number that it has in
-// the initial pid namespace. In a container that may be the number of a thread
-// or child of ours, and another program's flush would pass for our own.
-func inInitialPIDs() bool {
-	const initial = "pid:[4026531836]" // PROC_PID_INIT_INO
-	ns, err := os.Readlink("/proc/self/ns/pid")
-	return err == nil && ns == initial
-}
-
-// ownThread: the kernel names the thread, and another backend in this process
-// has a socket of its own.
-func ownThread(pid uint32) bool {
-	_, err := os.Stat("/proc/self/task/" + strconv.FormatUint(uint64(pid), 10))
-	return err == nil
-}
-
-// ownChild recognises our iptables: its exit takes about 16 ms after the
-// commit. One that is gone already costs a needless look, no more.
-func ownChild(pid uint32) bool {
-	stat, err := os.ReadFile("/proc/" + strconv.FormatUint(uint64(pid), 10) + "/stat")
-	if err != nil {
-		return false
-	}
-	return parent(string(stat)) == os.Getpid()
-}
-
-// parent reads /proc/pid/stat: pid (command) state parent; the command may
-// hold spaces and parentheses.
-func parent(stat string) int {
-	f := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:])
-	if len(f) < 2 {
-		return 0
-	}
-	ppid, _ := strconv.Atoi(f[1])
-	return ppid
 }

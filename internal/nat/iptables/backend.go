@@ -36,6 +36,8 @@ type Backend struct {
 	beside  func() uint32 // and by other means; nil: none
 	tools   []*tool       // IPv4, then IPv6 if this host has it; mu guards the length
 	noIPv6  error         // why it has not
+
+	accounted *account // by Touched; nil if that is not known
 	// others are the other variant's tools, as far as this host has them.
 	others []*tool
 	// stale are the other variant's tools where that holds rules of ours, from
@@ -84,6 +86,7 @@ func New(ctx context.Context, opts Options) (*Backend, error) {
 	}
 	b.others = b.findOthers(ctx)
 	b.stale = b.findStale(ctx)
+	b.Touched(ctx)
 	return b, nil
 }
 
