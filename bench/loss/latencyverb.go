@@ -16,10 +16,11 @@ import (
 )
 
 // What comes after a version's standby, to see it out, is not within 100 ms of
-// the switch for anybody who keeps to StandbySec='s default of 10 s, and is over
-// before the next. The rest of the bench sets it to 0, so as to see out more
-// versions at a time; here it is short, with longer pauses, but longer than the
-// second after which a drain needs no look at conntrack.
+// the switch for anybody who keeps to StandbySec='s default of 10 s. The rest of
+// the bench sets it to 0, so as to see out more versions at a time; here it is
+// short, but longer than the second after which a drain needs no look at
+// conntrack, and no switch begins before the one before is over: what is compared
+// is one deploy with none.
 const (
 	latencyStandby = 2 * time.Second
 	latencyRest    = 3 * time.Second
@@ -56,7 +57,7 @@ func latencyVerb(ctx context.Context, args []string, stdout, stderr io.Writer) e
 				seen, err := runCell(ctx, cell.Plan{
 					Contender: c, Kinds: []server.Kind{k}, Switches: *switches, Seed: newSeed(0),
 					// Most of the time shall be quiet.
-					Rest: latencyRest, Lead: 2 * lead, Tail: 2 * tail, Samples: true,
+					Rest: latencyRest, Alone: true, Lead: 2 * lead, Tail: 2 * tail, Samples: true,
 				}, stderr)
 				if err != nil {
 					return err

@@ -25,6 +25,9 @@ type Plan struct {
 	Seed     uint64
 	// Rest is the mean pause between two switches of a service; 0: none.
 	Rest time.Duration
+	// Alone has each switch of a service wait until the old version of the one
+	// before is gone.
+	Alone bool
 	// Lead and Tail are how long clients look on before the first switch and
 	// after the last old version is gone.
 	Lead, Tail time.Duration

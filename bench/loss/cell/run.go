@@ -187,13 +187,25 @@ func (r *run) switchAll(ctx context.Context, s contender.Service, random *rand.R
 			if err != nil {
 				return err
 			}
-			r.record(judge.Switch{Service: s.Name, Port: s.Port, Version: version, Began: times.Began, Moved: times.Moved})
+			done := judge.Switch{Service: s.Name, Port: s.Port, Version: version, Began: times.Began, Moved: times.Moved}
+			if r.Alone {
+				if err := r.settle(ctx, s); err != nil {
+					return err
+				}
+				done.Over = time.Now()
+			}
+			r.record(done)
 			return nil
 		})
 		if err != nil {
 			return fmt.Errorf("switch %s to v%d: %w", s.Name, version, err)
 		}
 	}
+	return r.settle(ctx, s)
+}
+
+// settle returns when no older version of s is left.
+func (r *run) settle(ctx context.Context, s contender.Service) error {
 	err := within(ctx, settleTimeout, func(ctx context.Context) error {
 		return r.Contender.Settle(ctx, r.arena, s)
 	})

@@ -12,7 +12,8 @@ const (
 	// Window is "the 100 ms around a switch": half of it before the moment the
 	// traffic moved, half of it after.
 	Window = 100 * time.Millisecond
-	// Calm is how far from any switch a request is quiet.
+	// Calm is how far from any switch, and from the end of its old version, a
+	// request is quiet.
 	Calm = 200 * time.Millisecond
 	// Reach and Step are those of the curve.
 	Reach = 500 * time.Millisecond
@@ -59,7 +60,11 @@ func latency(result *load.Result, switches []Switch) Latency {
 		began, moved := s.Began.Sub(start), s.Moved.Sub(start)
 		moves = append(moves, moved)
 		near = append(near, span{moved - Window/2, moved + Window/2})
-		busy = append(busy, span{began - Calm, moved + Calm})
+		over := moved
+		if !s.Over.IsZero() {
+			over = s.Over.Sub(start)
+		}
+		busy = append(busy, span{began - Calm, over + Calm})
 	}
 	slices.Sort(moves)
 	near, busy = merge(near), merge(busy)

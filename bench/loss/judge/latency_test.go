@@ -11,6 +11,7 @@ import (
 // 3 s; requests are every 10 ms and take 1 ms, but for those around a move.
 func TestLatency(t *testing.T) {
 	switches := []Switch{switchAt(8081, 1, time.Second), switchAt(8082, 1, 3*time.Second)}
+	switches[1].Over = at(4 * time.Second)
 	result := &load.Result{Start: epoch.UnixNano()}
 	request := func(kind load.Kind, began, took time.Duration) {
 		result.Samples.Add(load.Sample{Kind: kind, End: at(began + took), Latency: took})
@@ -24,6 +25,7 @@ func TestLatency(t *testing.T) {
 	request(load.KeepAlive, 2000*millisecond, 20*millisecond)  // quiet
 	request(load.Stream, 500*millisecond, 2000*millisecond)    // takes what it was asked to
 	request(load.KeepAlive, 2700*millisecond, 200*millisecond) // runs into the time before a switch
+	request(load.Echo, 4150*millisecond, 30*millisecond)       // right after its old version's end
 	l := latency(result, switches)
 	if l.Around.Max != 140*millisecond || l.Around.N != 2*10+2+2 {
 		t.Errorf("around: %+v", l.Around)

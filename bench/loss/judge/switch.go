@@ -16,6 +16,8 @@ type Switch struct {
 	Version int       `json:"version"`
 	Began   time.Time `json:"began"` // the operator typed it
 	Moved   time.Time `json:"moved"` // new connections go to the new version
+	// Over is when no older version was left; zero if that was not waited for.
+	Over time.Time `json:"over,omitzero"`
 }
 
 // Timeline are the switches of one service, by time.
