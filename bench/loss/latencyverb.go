@@ -12,6 +12,7 @@ import (
 
 	"github.com/switcheroo/switcheroo/bench/loss/cell"
 	"github.com/switcheroo/switcheroo/bench/loss/contender"
+	"github.com/switcheroo/switcheroo/bench/loss/judge"
 	"github.com/switcheroo/switcheroo/bench/loss/server"
 )
 
@@ -49,7 +50,7 @@ func latencyVerb(ctx context.Context, args []string, stdout, stderr io.Writer) e
 	for _, k := range kinds {
 		for _, c := range picked {
 			if ours, ok := c.(contender.Switcheroo); ok {
-				ours.Standby = latencyStandby
+				ours.Standby, ours.Unread = latencyStandby, judge.Window
 				c = ours
 			}
 			var ratios []float64

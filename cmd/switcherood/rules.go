@@ -31,6 +31,9 @@ type rules struct {
 	lock    string      // path
 	waiting atomic.Bool // for the lock
 	log     *slog.Logger
+
+	looked time.Time // at the host's addresses; the controller's, as noIPv6 is
+	noIPv6 bool      // none of them is IPv6
 }
 
 // openRules finds out what this host has, and changes nothing yet.
@@ -163,13 +166,19 @@ func (r *rules) watch(ctx context.Context, changed, committed func()) error {
 	return g.Wait()
 }
 
+// familiesAge is how long a look at the host's addresses is good for: the
+// controller asks several times in a switch.
+const familiesAge = time.Second
+
 // Families are those that the backend can write, less IPv6 on a host that has
 // no IPv6 address, not even ::1: its sockets are IPv4 only, too.
 func (r *rules) Families() nat.Family {
 	families := r.backend.Families()
-	// Asked for at each turn: net.InterfaceAddrs takes ten times as long.
-	addrs, err := os.ReadFile("/proc/self/net/if_inet6")
-	if err == nil && len(addrs) == 0 {
+	if now := time.Now(); now.Sub(r.looked) > familiesAge {
+		addrs, err := os.ReadFile("/proc/self/net/if_inet6")
+		r.looked, r.noIPv6 = now, err == nil && len(addrs) == 0
+	}
+	if r.noIPv6 {
 		families &^= nat.IPv6
 	}
 	return families

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // cgroupIDs returns the ids of a cgroup and all below it, which are the inode
@@ -43,6 +45,13 @@ func cgroupIDs(dir string) (map[uint64]bool, error) {
 // it, by its path from the root of the cgroup namespace. root is the file
 // system to look in.
 func cgroupDir(root, name string) (string, error) {
+	// Where systemd mounts it, and mostly the kernel need not be asked for all of
+	// its mounts.
+	usual := path.Join(root, "/sys/fs/cgroup", name)
+	var fs unix.Statfs_t
+	if unix.Statfs(usual, &fs) == nil && fs.Type == unix.CGROUP2_SUPER_MAGIC {
+		return usual, nil
+	}
 	process := "self"
 	if root != "" {
 		process = "1" // there is no self in somebody else's /proc

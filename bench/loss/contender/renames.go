@@ -30,20 +30,21 @@ func watchRenames(dir string) (*renames, error) {
 
 func (r *renames) close() { r.events.Close() }
 
-// wait returns nil once there was one since the last call, and also after
-// blindly: then it is for the caller to look. When ctx ends, the error is its
-// cause.
-func (r *renames) wait(ctx context.Context, blindly time.Duration) error {
-	if err := r.events.SetReadDeadline(time.Now().Add(blindly)); err != nil {
-		return err
+// wait reports whether there was one since the last call, as soon as there is; at
+// the latest after limit. When ctx ends, the error is its cause.
+func (r *renames) wait(ctx context.Context, limit time.Duration) (renamed bool, err error) {
+	if err := r.events.SetReadDeadline(time.Now().Add(limit)); err != nil {
+		return false, err
 	}
 	defer context.AfterFunc(ctx, func() { r.events.SetReadDeadline(time.Unix(1, 0)) })()
-	_, err := r.events.Read(make([]byte, 16*(unix.SizeofInotifyEvent+unix.NAME_MAX+1)))
+	_, err = r.events.Read(make([]byte, 16*(unix.SizeofInotifyEvent+unix.NAME_MAX+1)))
 	switch {
 	case ctx.Err() != nil:
-		return context.Cause(ctx)
-	case err == nil, errors.Is(err, os.ErrDeadlineExceeded):
-		return nil
+		return false, context.Cause(ctx)
+	case err == nil:
+		return true, nil
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return false, nil
 	}
-	return fmt.Errorf("inotify: %w", err)
+	return false, fmt.Errorf("inotify: %w", err)
 }

@@ -24,17 +24,17 @@ func TestRenames(t *testing.T) {
 		if err := os.Rename(file, filepath.Join(dir, "state")); err != nil {
 			t.Fatal(err)
 		}
-		if err := r.wait(t.Context(), time.Hour); err != nil {
-			t.Fatal(err)
+		if renamed, err := r.wait(t.Context(), time.Hour); !renamed || err != nil {
+			t.Fatal(renamed, err)
 		}
 	}
-	if err := r.wait(t.Context(), time.Millisecond); err != nil {
-		t.Errorf("blindly: %v", err)
+	if renamed, err := r.wait(t.Context(), time.Millisecond); renamed || err != nil {
+		t.Errorf("none: %v, %v", renamed, err)
 	}
 	enough := errors.New("enough")
 	ctx, cancel := context.WithTimeoutCause(t.Context(), time.Millisecond, enough)
 	defer cancel()
-	if err := r.wait(ctx, time.Hour); !errors.Is(err, enough) {
+	if _, err := r.wait(ctx, time.Hour); !errors.Is(err, enough) {
 		t.Errorf("when the context ends: %v", err)
 	}
 	if _, err := watchRenames(filepath.Join(dir, "missing")); !errors.Is(err, os.ErrNotExist) {

@@ -2,8 +2,6 @@ package contender
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -22,6 +20,9 @@ type Switcheroo struct {
 	Standby time.Duration
 	// Drain is DrainSec=, DefaultDrain unless set.
 	Drain time.Duration
+	// Unread is how long the bench leaves unread what the daemon saves when it
+	// has moved the traffic: to read it takes the machine's time.
+	Unread time.Duration
 }
 
 // DefaultDrain is longer than any client of the bench keeps a connection.
@@ -99,30 +100,11 @@ func (c Switcheroo) Switch(ctx context.Context, a *arena.Arena, s Service, versi
 	if _, err := a.Host.Systemctl(ctx, "start", unit); err != nil {
 		return t, err
 	}
-	t.Moved, err = moved(ctx, a, s, unit, saves)
+	t.Moved, err = c.moved(ctx, a, s, unit, saves)
 	if err == nil && numbered(s) {
 		err = sweep(a, s)
 	}
 	return t, err
-}
-
-// moved waits until the rules lead to unit, and returns since when. The daemon
-// saves its state right after each change of the rules, in another file each time,
-// whose date is the moment. To look again and again would take the machine's time,
-// which a bench must not.
-func moved(ctx context.Context, a *arena.Arena, s Service, unit string, saves *renames) (time.Time, error) {
-	for {
-		state, err := readState(a, s)
-		if err == nil && state.leadsTo(unit) {
-			return state.saved, nil
-		}
-		if err == nil {
-			err = fmt.Errorf("they do not%s", state.refusal(unit))
-		}
-		if ended := saves.wait(ctx, time.Second); ended != nil {
-			return time.Time{}, fmt.Errorf("wait until the rules lead to %s: %w: %w", unit, ended, err)
-		}
-	}
 }
 
 func (c Switcheroo) Settle(ctx context.Context, a *arena.Arena, s Service) error {
@@ -164,57 +146,4 @@ func sweep(a *arena.Arena, s Service) error {
 		}
 	}
 	return nil
-}
-
-// stateFile is written anew, and renamed, by the daemon.
-const stateFile = "/run/switcheroo/state.json"
-
-// state is what the daemon has saved of one service.
-type state struct {
-	saved   time.Time // when
-	Current *instance
-	Down    bool
-	Old     []instance
-	Refused map[string]struct {
-		Unit, Reason string
-	}
-}
-
-type instance struct{ Unit string }
-
-// readState reads what the daemon has saved of the service.
-func readState(a *arena.Arena, s Service) (state, error) {
-	f, err := os.Open(hostRoot(a) + stateFile)
-	if errors.Is(err, os.ErrNotExist) {
-		return state{}, nil
-	}
-	if err != nil {
-		return state{}, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return state{}, err
-	}
-	var all struct{ Services map[string]state }
-	if err := json.NewDecoder(f).Decode(&all); err != nil {
-		return state{}, fmt.Errorf("read what the daemon has saved: %w", err)
-	}
-	one := all.Services[s.Name]
-	one.saved = info.ModTime()
-	return one, nil
-}
-
-func (s state) leadsTo(unit string) bool {
-	return s.Current != nil && !s.Down && s.Current.Unit == unit
-}
-
-// refusal says why the daemon does not switch to unit, if it has said so.
-func (s state) refusal(unit string) string {
-	for _, r := range s.Refused {
-		if r.Unit == unit {
-			return ": " + r.Reason
-		}
-	}
-	return ""
 }
