@@ -101,17 +101,11 @@ func (b *Backend) settle(ctx context.Context, t *tool, want layout) (settlement,
 	var res settlement
 	var lastErr error
 	for round := 0; ; round++ {
-		if t.variant == Legacy {
-			// Before the read: what changes after it, shows.
-			var err error
-			if res.print, err = fingerprintOf(t.family); err != nil {
-				return res, err
-			}
-		}
-		have, err := t.read(ctx)
+		have, print, err := t.readSeen(ctx)
 		if err != nil {
 			return res, err
 		}
+		res.print = print
 		if round == 0 {
 			res.found = have
 		}

@@ -191,18 +191,7 @@ func TestApplyAnyToAny(t *testing.T) {
 		rng := rand.New(rand.NewPCG(seed, uint64(v)))
 		b := newBackend(t, v)
 		for round := range 15 {
-			var want nat.Rules
-			for s := range 8 {
-				if rng.IntN(2) == 0 {
-					continue
-				}
-				rd := nat.Redirect{Service: fmt.Sprint("s", s), Activation: []string{v1, v2}[rng.IntN(2)], Scope: nat.Scope(1 + rng.IntN(3))}
-				for n := range 1 + rng.IntN(3) {
-					rd.Targets = append(rd.Targets, target([]string{"", "192.0.2.1", "2001:db8::1"}[rng.IntN(3)],
-						uint16(1000+10*s+n), uint16(1+rng.IntN(3)), nat.DualStack))
-				}
-				want.Redirects = append(want.Redirects, rd)
-			}
+			want := randomRules(rng)
 			for _, tool := range b.tools {
 				l, err := newLayout(want, tool.family)
 				if err != nil {
@@ -222,6 +211,22 @@ func TestApplyAnyToAny(t *testing.T) {
 			}
 		}
 	})
+}
+
+// randomRules are redirects of some of eight services.
+func randomRules(rng *rand.Rand) (rules nat.Rules) {
+	for s := range 8 {
+		if rng.IntN(2) == 0 {
+			continue
+		}
+		rd := nat.Redirect{Service: fmt.Sprint("s", s), Activation: []string{v1, v2}[rng.IntN(2)], Scope: nat.Scope(1 + rng.IntN(3))}
+		for n := range 1 + rng.IntN(3) {
+			rd.Targets = append(rd.Targets, target([]string{"", "192.0.2.1", "2001:db8::1"}[rng.IntN(3)],
+				uint16(1000+10*s+n), uint16(1+rng.IntN(3)), nat.DualStack))
+		}
+		rules.Redirects = append(rules.Redirects, rd)
+	}
+	return rules
 }
 
 // TestApplyBesideOthersWhoWrite: another program adds and deletes rules in the

@@ -37,8 +37,11 @@ type fingerprint struct {
 	size       uint32
 }
 
-// getInfo is IPT_SO_GET_INFO and IP6T_SO_GET_INFO.
-const getInfo = 64
+// Options of getsockopt, in both families: IPT_SO_GET_INFO, IPT_SO_GET_ENTRIES.
+const (
+	getInfo    = 64
+	getEntries = 65
+)
 
 // fingerprintOf looks at table nat, and does not load it.
 func fingerprintOf(family nat.Family) (fingerprint, error) {
@@ -76,18 +79,29 @@ func openEye(family nat.Family) (*eye, error) {
 
 // look makes the kernel load the table if it is not there.
 func (e *eye) look() (fingerprint, error) {
+	f := fingerprint{name: natName}
+	if err := e.get(getInfo, unsafe.Pointer(&f), uint32(unsafe.Sizeof(f))); err != nil {
+		return fingerprint{}, fmt.Errorf("look at %v table nat: %w", e.family, err)
+	}
+	return f, nil
+}
+
+// natName is the table's name as x_tables takes it.
+var natName = [32]byte{'n', 'a', 't'}
+
+// get asks x_tables for what option stands for. The value names the table, and
+// is where the answer goes.
+func (e *eye) get(option uintptr, value unsafe.Pointer, size uint32) error {
 	level := unix.SOL_IP
 	if e.family == nat.IPv6 {
 		level = unix.SOL_IPV6
 	}
-	f := fingerprint{name: [32]byte{'n', 'a', 't'}}
-	size := uint32(unsafe.Sizeof(f))
-	_, _, errno := unix.Syscall6(unix.SYS_GETSOCKOPT, uintptr(e.fd), uintptr(level), getInfo,
-		uintptr(unsafe.Pointer(&f)), uintptr(unsafe.Pointer(&size)), 0)
+	_, _, errno := unix.Syscall6(unix.SYS_GETSOCKOPT, uintptr(e.fd), uintptr(level), option,
+		uintptr(value), uintptr(unsafe.Pointer(&size)), 0)
 	if errno != 0 {
-		return fingerprint{}, fmt.Errorf("look at %v table nat: %w", e.family, errno)
+		return errno
 	}
-	return f, nil
+	return nil
 }
 
 func (e *eye) close() { unix.Close(e.fd) }

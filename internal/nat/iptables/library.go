@@ -48,6 +48,11 @@ func (t *tool) hasLibrary(ctx context.Context) (bool, error) {
 		if !legacyTable(t.family, "nat") {
 			return false, nil
 		}
+		if table, err := legacyNAT(t.family); err == nil {
+			return slices.ContainsFunc(table.chains, func(c xchain) bool {
+				return strings.HasPrefix(c.name, libraryPrefix)
+			}), nil
+		}
 		text, err := run(ctx, commandTimeout, "", t.save, "-t", "nat")
 		if err != nil {
 			return false, fmt.Errorf("read %v rules: %w", t.family, err)

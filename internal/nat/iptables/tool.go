@@ -145,30 +145,36 @@ func lookPath(name string) (string, error) {
 
 // read returns what is ours in table nat.
 func (t *tool) read(ctx context.Context) (snapshot, error) {
-	switch t.variant {
-	case Legacy:
-		if !legacyTable(t.family, "nat") {
-			// Even to list a table makes the kernel load and register it.
-			return snapshot{}, nil
-		}
-		return t.readTable(ctx)
-	default:
-		// Before the read: what is committed after it, counts.
-		now, err := currentGeneration(ctx)
-		if err != nil {
-			return t.readTable(ctx)
-		}
-		if t.knows(now) {
-			return *t.known, nil
-		}
-		own := t.own()
-		s, err := t.readTable(ctx)
-		if err != nil {
-			return snapshot{}, err
-		}
-		t.learn(s, now, own)
-		return s, nil
+	s, _, err := t.readSeen(ctx)
+	return s, err
+}
+
+// readSeen is read. Of legacy it also returns a fingerprint that the table had
+// then, or just before: what changes after the read, shows.
+func (t *tool) readSeen(ctx context.Context) (snapshot, fingerprint, error) {
+	if t.variant == Legacy {
+		return t.readLegacy(ctx)
 	}
+	s, err := t.readNFT(ctx)
+	return s, fingerprint{}, err
+}
+
+func (t *tool) readNFT(ctx context.Context) (snapshot, error) {
+	// Before the read: what is committed after it, counts.
+	now, err := currentGeneration(ctx)
+	if err != nil {
+		return t.readTable(ctx)
+	}
+	if t.knows(now) {
+		return *t.known, nil
+	}
+	own := t.own()
+	s, err := t.readTable(ctx)
+	if err != nil {
+		return snapshot{}, err
+	}
+	t.learn(s, now, own)
+	return s, nil
 }
 
 // learn keeps what there is at a generation, with own commits up to it.
