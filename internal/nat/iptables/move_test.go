@@ -31,11 +31,11 @@ func blind(b *Backend) (see func()) {
 // TestMoveComesFirst: a switch is in place before anything is read, here
 // before a read that fails. With nftables none is needed.
 func TestMoveComesFirst(t *testing.T) {
-	eachVariant(t, func(t *testing.T, v Variant) {
+	eachWay(t, func(t *testing.T, v Variant) {
 		b := newBackend(t, v)
 		mustApply(t, b, goldenRules().Redirects...)
 		see := blind(b)
-		change, err := b.Apply(testContext(t), moved())
+		change, err := apply(testContext(t), t, b, moved())
 		if !change.Changed || (err == nil) != (v == NFT) {
 			t.Errorf("Apply without a read: %+v, %v", change, err)
 		}
@@ -49,7 +49,7 @@ func TestMoveComesFirst(t *testing.T) {
 
 // TestMoveMeetsSpoiledRules: what the last Apply left is not there any more.
 func TestMoveMeetsSpoiledRules(t *testing.T) {
-	eachVariant(t, func(t *testing.T, v Variant) {
+	eachWay(t, func(t *testing.T, v Variant) {
 		b := newBackend(t, v)
 		for _, tt := range spoiled {
 			mustApply(t, b, goldenRules().Redirects...)
@@ -76,7 +76,7 @@ func TestMoveMeetsSpoiledRules(t *testing.T) {
 
 // TestMoveSaysWhatItRepaired: a switch in passing mends what others spoiled.
 func TestMoveSaysWhatItRepaired(t *testing.T) {
-	eachVariant(t, func(t *testing.T, v Variant) {
+	eachWay(t, func(t *testing.T, v Variant) {
 		b := newBackend(t, v)
 		mustApply(t, b, web(v1, 8443))
 		if change := mustApply(t, b, web(v2, 8444)); change != (nat.Change{Changed: true}) {
