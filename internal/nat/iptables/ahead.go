@@ -11,29 +11,29 @@ import (
 )
 
 // Half of the processor time of iptables-restore goes by before it reads its
-// first line: fork, exec, dynamic linking, start. On a busy host that is taken
-// from the servers at the very moment of a switch. So who sees a switch coming
-// says so, and the commands that will write it are started ahead.
+// first line: fork, exec, dynamic linking. On a busy host that is taken from the
+// servers at the very moment of a switch. So who sees a switch coming says so,
+// and the commands that will write it are started ahead.
 
-// expectFor is how long a started command waits for something to write. Most
-// servers are up by then; what takes longer than that to start can as well wait
-// a millisecond more for its switch.
-const expectFor = 30 * time.Second
+// waitsFor is how long a started command waits for something to write. Most
+// servers are up by then, and nobody's command should stay for long: what takes
+// more time to start is switched to as if nobody had seen it coming.
+const waitsFor = 30 * time.Second
 
-// Expect says that an Apply is likely to write soon. The next write of each
-// family is then done by a command that has been started, and waits, from here
-// on; without it, or when it has waited in vain for 30 s, a write starts its
-// own. Expect returns at once, may be called at any time, by several, and again:
-// it starts no second command, and the time begins anew. Who calls it calls
-// Close.
-func (b *Backend) Expect() {
+// Anticipate says that an Apply is likely to write soon. The next write of each
+// family is then done by a command that has been started from here on, and
+// waits; without it, or when it has waited in vain for 30 s, a write starts its
+// own. Anticipate returns at once, and may be called at any time, by several,
+// and again: it starts no second command, and the time begins anew. Who calls it
+// calls Close.
+func (b *Backend) Anticipate() {
 	for _, t := range b.current() {
-		t.ahead.expect(t.restoring(t.wait))
+		t.ahead.anticipate(t.restoring(t.wait))
 	}
 }
 
-// Close ends what Expect has started, and waits for its end. Rules are written
-// without from then on.
+// Close ends what Anticipate has started, and waits for its end. From then on
+// rules are written without.
 func (b *Backend) Close() {
 	for _, t := range b.current() {
 		t.ahead.close()
@@ -42,7 +42,7 @@ func (b *Backend) Close() {
 
 // ahead is where a tool's next writer waits: one at most.
 type ahead struct {
-	patience time.Duration // 0: expectFor
+	patience time.Duration // 0: waitsFor
 
 	mu      sync.Mutex
 	writer  *writer // nil if none waits
@@ -50,9 +50,9 @@ type ahead struct {
 	running sync.WaitGroup // writers, wherever they are
 }
 
-// expect starts a writer for the namespace of the calling thread unless one
+// anticipate starts a writer for the namespace of the calling thread unless one
 // waits already.
-func (a *ahead) expect(argv []string) {
+func (a *ahead) anticipate(argv []string) {
 	fd, ns, err := openNamespace()
 	if err != nil {
 		return // nothing that a write needs
@@ -62,7 +62,7 @@ func (a *ahead) expect(argv []string) {
 	if a.writer != nil && a.writer.ns != ns {
 		a.dismiss(a.take())
 	}
-	patience := cmp.Or(a.patience, expectFor)
+	patience := cmp.Or(a.patience, waitsFor)
 	switch {
 	case a.closed:
 		unix.Close(fd)

@@ -63,11 +63,11 @@ func (b *watched) started() (pids []int) {
 	return pids
 }
 
-// ready expects an Apply, and returns the process of each family once it waits
+// ready anticipates an Apply, and returns the process of each family once it waits
 // for its first line.
 func (b *watched) ready() (pids []int) {
 	b.t.Helper()
-	b.Expect()
+	b.Anticipate()
 	waitFor(b.t, "two commands that wait", func() bool {
 		pids = slices.DeleteFunc(b.started(), func(pid int) bool { return !reads(pid) })
 		return len(pids) == 2
@@ -107,13 +107,13 @@ func switched(n int) nat.Rules {
 	return nat.Rules{Redirects: []nat.Redirect{web([]string{v1, v2}[n%2], uint16(8443+n%2))}}
 }
 
-// TestExpect: the commands that write are those that waited.
-func TestExpect(t *testing.T) {
+// TestAnticipate: the commands that write are those that waited.
+func TestAnticipate(t *testing.T) {
 	eachVariant(t, func(t *testing.T, v Variant) {
 		b := newWatched(t, v)
 		for n := range 4 {
 			pids := b.ready()
-			b.Expect()
+			b.Anticipate()
 			mustApply(t, b.Backend, switched(n).Redirects...)
 			checkInstalled(t, b.Backend, switched(n))
 			wantEnded(t, pids...)
@@ -124,12 +124,12 @@ func TestExpect(t *testing.T) {
 	})
 }
 
-// TestExpectAtOnce: an Apply comes when the commands have hardly been started.
-func TestExpectAtOnce(t *testing.T) {
+// TestAnticipateAtOnce: an Apply comes when the commands have hardly been started.
+func TestAnticipateAtOnce(t *testing.T) {
 	eachVariant(t, func(t *testing.T, v Variant) {
 		b := newWatched(t, v)
 		for n := range 10 {
-			b.Expect()
+			b.Anticipate()
 			mustApply(t, b.Backend, switched(n).Redirects...)
 			checkInstalled(t, b.Backend, switched(n))
 			b.wantStarted(2 * (n + 1))
@@ -137,10 +137,10 @@ func TestExpectAtOnce(t *testing.T) {
 	})
 }
 
-// TestExpectInVain: a command that waits has changed nothing, not even loaded a
+// TestAnticipateInVain: a command that waits has changed nothing, not even loaded a
 // table, and has not when it has waited for too long, nor when the Backend is
 // closed.
-func TestExpectInVain(t *testing.T) {
+func TestAnticipateInVain(t *testing.T) {
 	eachVariant(t, func(t *testing.T, v Variant) {
 		b := newWatched(t, v)
 		untouched := func() {
@@ -159,7 +159,7 @@ func TestExpectInVain(t *testing.T) {
 		for _, tool := range b.tools {
 			tool.ahead.patience = 50 * time.Millisecond
 		}
-		b.Expect()
+		b.Anticipate()
 		waitFor(t, "the commands to end", func() bool { return ended(pids[0]) && ended(pids[1]) })
 		for _, tool := range b.tools {
 			tool.ahead.patience = 0
@@ -169,7 +169,7 @@ func TestExpectInVain(t *testing.T) {
 		b.Close()
 		wantEnded(t, pids...)
 		untouched()
-		b.Expect()
+		b.Anticipate()
 		b.wantStarted(4)
 		mustApply(t, b.Backend, switched(0).Redirects...)
 		b.wantStarted(6)
@@ -177,8 +177,8 @@ func TestExpectInVain(t *testing.T) {
 	})
 }
 
-// TestExpectKilled: somebody kills the commands that wait.
-func TestExpectKilled(t *testing.T) {
+// TestAnticipateKilled: somebody kills the commands that wait.
+func TestAnticipateKilled(t *testing.T) {
 	eachVariant(t, func(t *testing.T, v Variant) {
 		b := newWatched(t, v)
 		for n, which := range [][]int{{0}, {1}, {0, 1}} {
@@ -201,13 +201,13 @@ func TestExpectKilled(t *testing.T) {
 			return a.writer == nil
 		})
 		before := len(b.started())
-		b.Expect()
+		b.Anticipate()
 		waitFor(t, "another one", func() bool { return len(b.started()) == before+1 })
 	})
 }
 
-// TestExpectKilledAnyTime kills them while an Apply is under way.
-func TestExpectKilledAnyTime(t *testing.T) {
+// TestAnticipateKilledAnyTime kills them while an Apply is under way.
+func TestAnticipateKilledAnyTime(t *testing.T) {
 	eachVariant(t, func(t *testing.T, v Variant) {
 		b := newWatched(t, v)
 		mustApply(t, b.Backend, switched(0).Redirects...)
@@ -230,8 +230,8 @@ func TestExpectKilledAnyTime(t *testing.T) {
 	})
 }
 
-// TestExpectFails: what goes wrong is said in the same words.
-func TestExpectFails(t *testing.T) {
+// TestAnticipateFails: what goes wrong is said in the same words.
+func TestAnticipateFails(t *testing.T) {
 	eachVariant(t, func(t *testing.T, v Variant) {
 		b := newWatched(t, v)
 		for _, script := range []string{
@@ -257,8 +257,8 @@ func TestExpectFails(t *testing.T) {
 	})
 }
 
-// TestExpectManyLines: a script that is longer than a pipe.
-func TestExpectManyLines(t *testing.T) {
+// TestAnticipateManyLines: a script that is longer than a pipe.
+func TestAnticipateManyLines(t *testing.T) {
 	eachVariant(t, func(t *testing.T, v Variant) {
 		b := newWatched(t, v)
 		script := "*nat\n:SWX - [0:0]\n" + strings.Repeat("-A SWX -p tcp --dport 443 -j DNAT --to-destination :8443\n", 3000) + "COMMIT\n"
@@ -274,9 +274,9 @@ func TestExpectManyLines(t *testing.T) {
 	})
 }
 
-// TestExpectLocked: another program holds the xtables lock. Not parallel: all
+// TestAnticipateLocked: another program holds the xtables lock. Not parallel: all
 // tests share the lock.
-func TestExpectLocked(t *testing.T) {
+func TestAnticipateLocked(t *testing.T) {
 	newNetns(t)
 	b := newWatched(t, Legacy)
 	for _, tool := range b.tools {
@@ -330,9 +330,9 @@ func waitsForLock(pid int) bool {
 	return err == nil && strings.HasPrefix(string(call), fmt.Sprintf("%d ", unix.SYS_FLOCK))
 }
 
-// TestExpectTimeout: the time for a command begins with the write, and what
+// TestAnticipateTimeout: the time for a command begins with the write, and what
 // hangs is killed.
-func TestExpectTimeout(t *testing.T) {
+func TestAnticipateTimeout(t *testing.T) {
 	eachVariant(t, func(t *testing.T, v Variant) {
 		b := newWatched(t, v)
 		pids := b.ready()
@@ -349,9 +349,9 @@ func TestExpectTimeout(t *testing.T) {
 	})
 }
 
-// TestExpectOtherwise: a write that the waiting command is not fit for starts one
+// TestAnticipateOtherwise: a write that the waiting command is not fit for starts one
 // of its own, and ends that.
-func TestExpectOtherwise(t *testing.T) {
+func TestAnticipateOtherwise(t *testing.T) {
 	eachVariant(t, func(t *testing.T, v Variant) {
 		b := newWatched(t, v)
 		here := thisHost(t)
@@ -365,7 +365,7 @@ func TestExpectOtherwise(t *testing.T) {
 		b.wantStarted(4)
 		waitFor(t, "the commands to end", func() bool { return ended(pids[0]) && ended(pids[1]) })
 
-		// Expected in another namespace.
+		// Anticipated in another namespace.
 		err := func() error {
 			there := make(chan *host)
 			over := make(chan struct{})
@@ -384,7 +384,7 @@ func TestExpectOtherwise(t *testing.T) {
 			return other.do(func() error {
 				wantNoTrace(t, v)
 				// Here, while one waits there.
-				b.Expect()
+				b.Anticipate()
 				return nil
 			})
 		}()
@@ -406,9 +406,9 @@ func TestExpectOtherwise(t *testing.T) {
 	})
 }
 
-// TestExpectAllAtOnce: Expect, Apply, commands that have waited for too long, and
+// TestAnticipateAllAtOnce: Anticipate, Apply, commands that have waited for too long, and
 // Close.
-func TestExpectAllAtOnce(t *testing.T) {
+func TestAnticipateAllAtOnce(t *testing.T) {
 	eachVariant(t, func(t *testing.T, v Variant) {
 		b := newWatched(t, v)
 		here := thisHost(t)
@@ -425,7 +425,7 @@ func TestExpectAllAtOnce(t *testing.T) {
 						case <-over:
 							return nil
 						case <-time.After(rand.N(4 * time.Millisecond)):
-							b.Expect()
+							b.Anticipate()
 						}
 					}
 				})

@@ -89,11 +89,11 @@ func TestFailedLine(t *testing.T) {
 const orphanEnv = "IPTABLES_TEST_ORPHAN"
 
 // orphanMain is a daemon that is about to be killed: it applies a switch while
-// somebody holds the xtables lock, or expects one.
+// somebody holds the xtables lock, or anticipates one.
 func orphanMain() int {
 	b, err := New(context.Background(), Options{Variant: Legacy, WaitSec: 30})
-	if err == nil && os.Getenv(orphanEnv) == expected {
-		b.Expect()
+	if err == nil && os.Getenv(orphanEnv) == anticipated {
+		b.Anticipate()
 		select {}
 	}
 	if err == nil {
@@ -111,7 +111,7 @@ func TestCommandDiesWithUs(t *testing.T) {
 	before := saved(t, Legacy, nat.IPv4, true)
 
 	release := holdXtablesLock(t)
-	for _, doing := range []string{"apply", expected} {
+	for _, doing := range []string{"apply", anticipated} {
 		daemon := exec.Command("/proc/self/exe")
 		daemon.Env = append(os.Environ(), orphanEnv+"="+doing)
 		daemon.Stderr = os.Stderr

@@ -55,13 +55,13 @@ func eachVariant(t *testing.T, test func(t *testing.T, v Variant)) {
 }
 
 // eachWay runs a test once a variant, as eachVariant does, and once more with each
-// Apply of mustApply and apply expected.
+// Apply of mustApply and apply anticipated.
 func eachWay(t *testing.T, test func(t *testing.T, v Variant)) {
 	eachVariant(t, test)
-	t.Run(expected, func(t *testing.T) { eachVariant(t, test) })
+	t.Run(anticipated, func(t *testing.T) { eachVariant(t, test) })
 }
 
-const expected = "expected"
+const anticipated = "anticipated"
 
 // newNetns moves the calling goroutine, and what it executes, into a new
 // network namespace. Both end with the test.
@@ -137,10 +137,10 @@ func mustApply(t testing.TB, b *Backend, redirects ...nat.Redirect) nat.Change {
 	return change
 }
 
-// apply is Apply, expected if the test is run so.
+// apply is Apply, anticipated if the test is run so.
 func apply(ctx context.Context, t testing.TB, b *Backend, want nat.Rules) (nat.Change, error) {
-	if strings.Contains(t.Name(), "/"+expected+"/") {
-		b.Expect()
+	if strings.Contains(t.Name(), "/"+anticipated+"/") {
+		b.Anticipate()
 	}
 	return b.Apply(ctx, want)
 }
