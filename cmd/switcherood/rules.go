@@ -64,6 +64,9 @@ func variant(b config.Backend) iptables.Variant {
 func (r *rules) name() string { return r.backend.Name() }
 
 func (r *rules) close() {
+	if r.backend != nil {
+		r.backend.Close()
+	}
 	if err := r.table.Close(); err != nil {
 		r.log.Warn("table not closed", "error", err)
 	}
@@ -95,6 +98,10 @@ func (r *rules) Holder() string {
 	}
 	return fmt.Sprintf("%s holds %s", who, path)
 }
+
+// Anticipate has the commands started that the next Apply writes redirects with. Our
+// table takes none.
+func (r *rules) Anticipate() { r.backend.Anticipate() }
 
 // Apply writes the table first: the first connection that a redirect takes must
 // already have its timeouts. Connections that waited are led by the redirects.

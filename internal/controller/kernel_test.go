@@ -17,19 +17,20 @@ import (
 // kernel holds rules as the real one does: in two tables, IPv4 and IPv6, that
 // are written one after the other.
 type kernel struct {
-	families  [2]map[string]installed // by service
-	untouched bool                    // by others, since the last Apply
-	guarded   []uint16
-	lockedBy  *daemon
-	claimedBy string // who serves without the daemon
-	applies   int
-	unknown   bool                // what was applied last was not in the state that had been saved
-	halves    int                 // services that have lost one family and kept the other
-	lopsided  int                 // services that were left with one family
-	flushed   bool                // another program has flushed a family
-	path      map[string][]string // activations that a service has pointed at in IPv4, in order
-	between   func() error        // is called between the two commits
-	holds     []nat.Hold
+	families    [2]map[string]installed // by service
+	untouched   bool                    // by others, since the last Apply
+	guarded     []uint16
+	lockedBy    *daemon
+	claimedBy   string // who serves without the daemon
+	applies     int
+	anticipated int                 // how often an Apply was
+	unknown     bool                // what was applied last was not in the state that had been saved
+	halves      int                 // services that have lost one family and kept the other
+	lopsided    int                 // services that were left with one family
+	flushed     bool                // another program has flushed a family
+	path        map[string][]string // activations that a service has pointed at in IPv4, in order
+	between     func() error        // is called between the two commits
+	holds       []nat.Hold
 }
 
 type installed struct {
@@ -112,6 +113,12 @@ func (d *daemon) Holder() string {
 		return "process 4711 (test)"
 	}
 	return ""
+}
+
+func (d *daemon) Anticipate() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.kernel.anticipated++
 }
 
 func (d *daemon) Claimed(ctx context.Context, rd nat.Redirect) (string, error) {

@@ -58,6 +58,9 @@ func (c *Controller) see(u Unit) Unit {
 		c.settings.stale = true
 	}
 	c.settings.read(u, c.world.State)
+	if u.risesAfter(was) && c.settings.valid[u.Name] != nil {
+		c.Router.Anticipate()
+	}
 	// Told once: systemd may go on trying.
 	fails := (u.Active == "failed" || u.autoRestart()) && u.ReadyAt < u.StartedAt && u.Restarts == 0
 	if fails && !(was.ended() && was.Invocation == u.Invocation) {

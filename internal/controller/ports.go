@@ -43,6 +43,8 @@ type Router interface {
 	// Holder names who keeps Lock or Apply waiting, in words; "" if nobody is
 	// known to. It may be called at any time.
 	Holder() string
+	// Anticipate says that an Apply may be near. It returns at once.
+	Anticipate()
 	// Apply and Read are nat.Backend's; the caller holds the lock.
 	Apply(ctx context.Context, want nat.Rules) (nat.Change, error)
 	Read(ctx context.Context) ([]nat.Installed, error)

@@ -59,6 +59,13 @@ func (u Unit) starting() bool {
 	return u.Active == "activating" || u.Job == "start"
 }
 
+// risesAfter reports whether the unit is being started, and was not when it was
+// seen before.
+func (u Unit) risesAfter(was Unit) bool {
+	rising := func(u Unit) bool { return u.starting() && !u.ended() }
+	return rising(u) && !(rising(was) && was.Invocation == u.Invocation)
+}
+
 // ended reports whether nothing of the unit's processes is left.
 func (u Unit) ended() bool {
 	switch u.Active {

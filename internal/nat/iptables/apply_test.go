@@ -44,7 +44,7 @@ func wantGolden(t *testing.T, v Variant) {
 // TestApplyGolden: the kernel shows what the golden files say, and a second
 // Apply writes nothing.
 func TestApplyGolden(t *testing.T) {
-	eachVariant(t, func(t *testing.T, v Variant) {
+	eachWay(t, func(t *testing.T, v Variant) {
 		b := newBackend(t, v)
 		if b.Name() != "iptables-"+v.String() || b.Families() != nat.DualStack {
 			t.Errorf("%s serves %v", b.Name(), b.Families())
@@ -108,7 +108,7 @@ func spoil(t *testing.T, v Variant, commands []string) {
 }
 
 func TestApplyRepairs(t *testing.T) {
-	eachVariant(t, func(t *testing.T, v Variant) {
+	eachWay(t, func(t *testing.T, v Variant) {
 		b := newBackend(t, v)
 		mustApply(t, b, goldenRules().Redirects...)
 		for _, tt := range spoiled {
@@ -127,7 +127,7 @@ func TestApplyRepairs(t *testing.T) {
 // TestApplyLeavesOthersAlone: rules of others between ours, before and after
 // them, stay as and where they are through switches, repair and Remove.
 func TestApplyLeavesOthersAlone(t *testing.T) {
-	eachVariant(t, func(t *testing.T, v Variant) {
+	eachWay(t, func(t *testing.T, v Variant) {
 		b := newBackend(t, v)
 		for _, f := range families {
 			ipt(t, v, f, "-t nat -N SW-custom")
@@ -232,7 +232,7 @@ func randomRules(rng *rand.Rand) (rules nat.Rules) {
 // TestApplyBesideOthersWhoWrite: another program adds and deletes rules in the
 // shared chains all the time. Neither may lose anything.
 func TestApplyBesideOthersWhoWrite(t *testing.T) {
-	eachVariant(t, func(t *testing.T, v Variant) {
+	eachWay(t, func(t *testing.T, v Variant) {
 		b := newBackend(t, v)
 		mustApply(t, b, web(v1, 8443))
 		// One process, so that both run at once in this namespace.
@@ -306,12 +306,13 @@ func TestApplyTableOfNFT(t *testing.T) {
 // TestApplyPinnedChain: somebody's own rule leads into our chains. A switch
 // works all the same, and Remove says what it could not take away.
 func TestApplyPinnedChain(t *testing.T) {
-	eachVariant(t, func(t *testing.T, v Variant) {
+	eachWay(t, func(t *testing.T, v Variant) {
 		var log strings.Builder
 		b, err := New(t.Context(), Options{Log: textLog(&log), Variant: v})
 		if err != nil {
 			t.Fatal(err)
 		}
+		t.Cleanup(b.Close)
 		mustApply(t, b, web(v1, 8443))
 		ipt(t, v, nat.IPv4, "-t nat -N FOO")
 		ipt(t, v, nat.IPv4, "-t nat -A FOO -j "+web1)
@@ -414,7 +415,7 @@ func TestApplyDeadline(t *testing.T) {
 // TestApplyKilled ends Apply, and its command with SIGKILL, at many points.
 // Each family must hold the old rules or the new ones, never a mixture.
 func TestApplyKilled(t *testing.T) {
-	eachVariant(t, func(t *testing.T, v Variant) {
+	eachWay(t, func(t *testing.T, v Variant) {
 		b := newBackend(t, v)
 		mustApply(t, b, web(v1, 8443))
 		whole := map[nat.Family][]string{}
@@ -431,7 +432,7 @@ func TestApplyKilled(t *testing.T) {
 		killed := 0
 		for i := range rounds {
 			ctx, cancel := context.WithTimeout(t.Context(), took*time.Duration(i)/rounds)
-			_, err := b.Apply(ctx, nat.Rules{Redirects: []nat.Redirect{web([]string{v1, v2}[i%2], uint16(8443+i%2))}})
+			_, err := apply(ctx, t, b, nat.Rules{Redirects: []nat.Redirect{web([]string{v1, v2}[i%2], uint16(8443+i%2))}})
 			cancel()
 			if err != nil {
 				killed++
@@ -452,7 +453,7 @@ func TestApplyKilled(t *testing.T) {
 
 // TestApplyMigrates: the host has changed from one variant to the other.
 func TestApplyMigrates(t *testing.T) {
-	eachVariant(t, func(t *testing.T, v Variant) {
+	eachWay(t, func(t *testing.T, v Variant) {
 		mustApply(t, newBackend(t, v.other()), web(v1, 8443))
 		ipt(t, v.other(), nat.IPv4, "-t nat -A PREROUTING -p udp --dport 53 -j ACCEPT")
 		b := newBackend(t, v)
@@ -513,7 +514,7 @@ func wantNoTrace(t *testing.T, v Variant) {
 }
 
 func TestRemove(t *testing.T) {
-	eachVariant(t, func(t *testing.T, v Variant) {
+	eachWay(t, func(t *testing.T, v Variant) {
 		b := newBackend(t, v)
 		if err := b.Remove(testContext(t)); err != nil {
 			t.Errorf("nothing there: %v", err)

@@ -1,21 +1,15 @@
 package iptables
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // ErrLockBusy says that another program held the xtables lock all the time that
@@ -79,49 +73,19 @@ func (e *CommandError) unavailable() bool {
 // thousand services take a second.
 const commandTimeout = 15 * time.Second
 
-// run runs one command and returns what it printed. It is killed, with what it
-// has started itself, when ctx ends; a commit is one system call, so that it is
-// then either done or not begun.
+// run runs one command and returns what it printed. It ends as finish says.
 func run(ctx context.Context, timeout time.Duration, stdin string, argv ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	var stdout, stderr bytes.Buffer
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &stdout, &stderr
-	cmd.Env = append(os.Environ(), "LC_ALL=C")
-	// A command must not outlive us: it might wait for the xtables lock, and
-	// write what we wanted over what our successor wants. The signal comes when
-	// the thread that forked ends, hence the locked thread.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: unix.SIGKILL}
-	cmd.Cancel = func() error {
-		if err := unix.Kill(-cmd.Process.Pid, unix.SIGKILL); err != unix.ESRCH {
-			return err
-		}
-		return os.ErrProcessDone
+	if ctx.Err() != nil {
+		return "", &CommandError{Argv: argv, Err: context.Cause(ctx)}
 	}
-	// The output may be held by a process that left the group; but on a busy
-	// machine our own reading of it takes its time, too.
-	cmd.WaitDelay = 10 * time.Second
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	err := cmd.Run()
-	if err == nil {
-		return stdout.String(), nil
+	p, err := start(argv...)
+	if err != nil {
+		return "", &CommandError{Argv: argv, Err: err}
 	}
-	if ctx.Err() != nil {
-		err = context.Cause(ctx)
-	}
-	said := stderr.String()
-	cmdErr := &CommandError{
-		Argv:   argv,
-		Stderr: strings.Join(strings.Fields(said), " "),
-		Line:   failedLine(said, stdin),
-		Err:    err,
-	}
-	if cmdErr.busy() {
-		cmdErr.Holder = lockHolder() // now, as it may be gone in a moment
-	}
-	return "", cmdErr
+	stdout, _, err := p.finish(ctx, timeout, stdin)
+	return stdout, err
 }
 
 // Legacy says "line 3 failed", and no more; "Error occurred at line: 3" is

@@ -89,9 +89,13 @@ func TestFailedLine(t *testing.T) {
 const orphanEnv = "IPTABLES_TEST_ORPHAN"
 
 // orphanMain is a daemon that is about to be killed: it applies a switch while
-// somebody holds the xtables lock.
+// somebody holds the xtables lock, or anticipates one.
 func orphanMain() int {
 	b, err := New(context.Background(), Options{Variant: Legacy, WaitSec: 30})
+	if err == nil && os.Getenv(orphanEnv) == anticipated {
+		b.Anticipate()
+		select {}
+	}
 	if err == nil {
 		_, err = b.Apply(context.Background(), nat.Rules{Redirects: []nat.Redirect{web(v2, 8444)}})
 	}
@@ -99,24 +103,26 @@ func orphanMain() int {
 	return 1
 }
 
-// TestCommandDiesWithUs: a command that waits for the xtables lock when the
-// daemon is killed must not write later, over what the next daemon wrote.
+// TestCommandDiesWithUs: a command that waits for the xtables lock, or for
+// something to write, when the daemon is killed must not write later, over what the next daemon wrote.
 func TestCommandDiesWithUs(t *testing.T) {
 	newNetns(t)
 	mustApply(t, newBackend(t, Legacy), web(v1, 8443))
 	before := saved(t, Legacy, nat.IPv4, true)
 
 	release := holdXtablesLock(t)
-	daemon := exec.Command("/proc/self/exe")
-	daemon.Env = append(os.Environ(), orphanEnv+"=1")
-	daemon.Stderr = os.Stderr
-	if err := daemon.Start(); err != nil {
-		t.Fatal(err)
+	for _, doing := range []string{"apply", anticipated} {
+		daemon := exec.Command("/proc/self/exe")
+		daemon.Env = append(os.Environ(), orphanEnv+"="+doing)
+		daemon.Stderr = os.Stderr
+		if err := daemon.Start(); err != nil {
+			t.Fatal(err)
+		}
+		restore := waitForChild(t, daemon.Process.Pid, "restore")
+		daemon.Process.Kill()
+		daemon.Wait()
+		waitFor(t, "the command to end", func() bool { return ended(restore) })
 	}
-	restore := waitForChild(t, daemon.Process.Pid, "restore")
-	daemon.Process.Kill()
-	daemon.Wait()
-	waitFor(t, "the command to end", func() bool { return ended(restore) })
 	release()
 	if after := saved(t, Legacy, nat.IPv4, true); after != before {
 		t.Errorf("written after the daemon's death:\n%s", after)

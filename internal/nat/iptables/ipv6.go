@@ -33,6 +33,7 @@ func (b *Backend) settleFamilies(ctx context.Context, want nat.Rules) error {
 			return err
 		}
 		if err != nil {
+			b.tools[1].ahead.close()
 			b.withoutIPv6(err)
 		}
 	}

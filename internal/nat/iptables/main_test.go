@@ -54,6 +54,15 @@ func eachVariant(t *testing.T, test func(t *testing.T, v Variant)) {
 	}
 }
 
+// eachWay runs a test once a variant, as eachVariant does, and once more with each
+// Apply of mustApply and apply anticipated.
+func eachWay(t *testing.T, test func(t *testing.T, v Variant)) {
+	eachVariant(t, test)
+	t.Run(anticipated, func(t *testing.T) { eachVariant(t, test) })
+}
+
+const anticipated = "anticipated"
+
 // newNetns moves the calling goroutine, and what it executes, into a new
 // network namespace. Both end with the test.
 func newNetns(t testing.TB) {
@@ -109,6 +118,7 @@ func newBackend(t testing.TB, v Variant) *Backend {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(b.Close)
 	return b
 }
 
@@ -120,11 +130,19 @@ func testContext(t testing.TB) context.Context {
 
 func mustApply(t testing.TB, b *Backend, redirects ...nat.Redirect) nat.Change {
 	t.Helper()
-	change, err := b.Apply(testContext(t), nat.Rules{Redirects: redirects})
+	change, err := apply(testContext(t), t, b, nat.Rules{Redirects: redirects})
 	if err != nil {
 		t.Fatalf("apply: %v", err)
 	}
 	return change
+}
+
+// apply is Apply, anticipated if the test is run so.
+func apply(ctx context.Context, t testing.TB, b *Backend, want nat.Rules) (nat.Change, error) {
+	if strings.Contains(t.Name(), "/"+anticipated+"/") {
+		b.Anticipate()
+	}
+	return b.Apply(ctx, want)
 }
 
 // saved returns what iptables-save shows of table nat, without its comments,

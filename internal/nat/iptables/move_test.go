@@ -33,14 +33,14 @@ func blind(b *Backend) (see func()) {
 // before a read that fails. With nftables none is needed; with legacy it takes a
 // command, as somebody's rule leads into our chains.
 func TestMoveComesFirst(t *testing.T) {
-	eachVariant(t, func(t *testing.T, v Variant) {
+	eachWay(t, func(t *testing.T, v Variant) {
 		b := newBackend(t, v)
 		mustApply(t, b, goldenRules().Redirects...)
 		if v == Legacy {
 			ipt(t, v, nat.IPv4, "-t nat -A OUTPUT -p tcp --dport 1 -j SW-NETWORK")
 		}
 		see := blind(b)
-		change, err := b.Apply(testContext(t), moved())
+		change, err := apply(testContext(t), t, b, moved())
 		if !change.Changed || (err == nil) != (v == NFT) {
 			t.Errorf("Apply without a read: %+v, %v", change, err)
 		}
@@ -54,7 +54,7 @@ func TestMoveComesFirst(t *testing.T) {
 
 // TestMoveMeetsSpoiledRules: what the last Apply left is not there any more.
 func TestMoveMeetsSpoiledRules(t *testing.T) {
-	eachVariant(t, func(t *testing.T, v Variant) {
+	eachWay(t, func(t *testing.T, v Variant) {
 		b := newBackend(t, v)
 		for _, tt := range spoiled {
 			mustApply(t, b, goldenRules().Redirects...)
@@ -81,7 +81,7 @@ func TestMoveMeetsSpoiledRules(t *testing.T) {
 
 // TestMoveSaysWhatItRepaired: a switch in passing mends what others spoiled.
 func TestMoveSaysWhatItRepaired(t *testing.T) {
-	eachVariant(t, func(t *testing.T, v Variant) {
+	eachWay(t, func(t *testing.T, v Variant) {
 		b := newBackend(t, v)
 		mustApply(t, b, web(v1, 8443))
 		if change := mustApply(t, b, web(v2, 8444)); change != (nat.Change{Changed: true}) {

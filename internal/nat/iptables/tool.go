@@ -57,6 +57,8 @@ type tool struct {
 	ipt  *goiptables.IPTables
 	name string // as an operator types it
 
+	ahead ahead
+
 	// nft: what the last read returned, or a move was proven to have left
 	known        *snapshot
 	knownAt      generation
@@ -218,8 +220,19 @@ func (t *tool) write(ctx context.Context, script string) error {
 	}
 	timeout := commandTimeout + time.Duration(wait)*time.Second
 	t.known = nil
-	if _, err := run(ctx, timeout, script, t.restore, "--noflush", "-w", strconv.Itoa(wait)); err != nil {
+	argv := t.restoring(wait)
+	done, err := t.ahead.write(ctx, timeout, script, argv)
+	if !done {
+		_, err = run(ctx, timeout, script, argv...)
+	}
+	if err != nil {
 		return fmt.Errorf("write %v rules: %w", t.family, err)
 	}
 	return nil
+}
+
+// restoring is the command that commits a script, and waits so many seconds for
+// the xtables lock.
+func (t *tool) restoring(wait int) []string {
+	return []string{t.restore, "--noflush", "-w", strconv.Itoa(wait)}
 }
