@@ -67,10 +67,6 @@ const maxLooks = 5
 // table reads the table, which was as seen just before. Whether it can or not,
 // it returns a fingerprint that is not younger than the table it returns.
 func (e *eye) table(seen fingerprint) (xtable, fingerprint, error) {
-	form := &xform4
-	if e.family == nat.IPv6 {
-		form = &xform6
-	}
 	for range maxLooks {
 		data, err := e.entries(seen.size)
 		if err != nil && !errors.Is(err, unix.EAGAIN) { // that is: not of this size
@@ -83,7 +79,7 @@ func (e *eye) table(seen fingerprint) (xtable, fingerprint, error) {
 			return xtable{}, seen, lookErr
 		}
 		if err == nil && now == seen {
-			t, err := parseTable(form, seen, data)
+			t, err := parseTable(formOf(e.family), seen, data)
 			return t, seen, err
 		}
 		seen = now

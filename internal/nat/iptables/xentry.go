@@ -32,22 +32,28 @@ type xform struct {
 	size         int
 	// withProto is what the flags are with -p, and nothing more.
 	withProto []byte
-	family    nat.Family
 }
 
 var (
 	// struct ipt_entry, linux/netfilter_ipv4/ip_tables.h: flags, invflags.
 	xform4 = xform{
-		family: nat.IPv4, addr: 4, proto: 80, flags: 82, flagsEnd: 84, targetOffset: 88, nextOffset: 90, size: 112,
+		addr: 4, proto: 80, flags: 82, flagsEnd: 84, targetOffset: 88, nextOffset: 90, size: 112,
 		withProto: []byte{0, 0},
 	}
 	// struct ip6t_entry, linux/netfilter_ipv6/ip6_tables.h: tos, flags (with
 	// IP6T_F_PROTO), invflags.
 	xform6 = xform{
-		family: nat.IPv6, addr: 16, proto: 128, flags: 130, flagsEnd: 133, targetOffset: 140, nextOffset: 142, size: 168,
+		addr: 16, proto: 128, flags: 130, flagsEnd: 133, targetOffset: 140, nextOffset: 142, size: 168,
 		withProto: []byte{0, 0x01, 0},
 	}
 )
+
+func formOf(family nat.Family) *xform {
+	if family == nat.IPv6 {
+		return &xform6
+	}
+	return &xform4
+}
 
 // xpart is a match or a target: struct xt_entry_match, struct xt_entry_target
 // of linux/netfilter/x_tables.h, with a u16 size of all, char name[29], a u8
