@@ -8,12 +8,12 @@ import (
 // match reads a match into r. place is where it stands among those of a rule of
 // ours. Not ok: we never write it, or not so.
 func (r *rule) match(m xpart) (place int, ok bool) {
-	switch {
-	case m.name == "tcp" && m.revision == 0:
+	switch name := string(m.name); {
+	case name == "tcp" && m.revision == 0:
 		return 1, r.matchTCP(m.data)
-	case m.name == "addrtype" && m.revision == 1:
+	case name == "addrtype" && m.revision == 1:
 		return 2, r.matchAddrType(m.data)
-	case m.name == "comment" && m.revision == 0:
+	case name == "comment" && m.revision == 0:
 		return 3, r.matchComment(m.data)
 	}
 	return 0, false
@@ -58,10 +58,10 @@ func (r *rule) matchComment(data []byte) bool {
 		return false
 	}
 	text, terminated := cString(data)
-	r.comment = text
+	r.comment = string(text)
 	// What else there may be, we never write, and a line of text may not hold.
-	odd := strings.IndexFunc(text, func(c rune) bool { return c < ' ' || c > '~' }) >= 0
-	return terminated && text != "" && !odd
+	odd := strings.IndexFunc(r.comment, func(c rune) bool { return c < ' ' || c > '~' }) >= 0
+	return terminated && r.comment != "" && !odd
 }
 
 // toPort returns the port of a target DNAT --to-destination :PORT, 0 if the
@@ -72,7 +72,7 @@ func (r *rule) matchComment(data []byte) bool {
 func (e xentry) toPort() uint16 {
 	const portGiven = 1 << 1 // NF_NAT_RANGE_PROTO_SPECIFIED
 	d := e.target.data
-	if e.target.name != "DNAT" || e.target.revision != 2 || len(d) != 48 {
+	if string(e.target.name) != "DNAT" || e.target.revision != 2 || len(d) != 48 {
 		return 0
 	}
 	low, high := binary.BigEndian.Uint16(d[36:]), binary.BigEndian.Uint16(d[38:])

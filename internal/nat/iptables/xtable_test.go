@@ -233,7 +233,7 @@ func TestTableOlderTarget(t *testing.T) {
 				t.Fatal(err)
 			}
 			offset = e.next
-			if e.target.name != "DNAT" {
+			if string(e.target.name) != "DNAT" {
 				continue
 			}
 			if e.target.revision != 2 {
@@ -355,7 +355,7 @@ func TestXPart(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			p, rest, err := cutPart(tt.b)
-			if p.name != tt.want || (err == nil) != (tt.want != "") || len(rest) != 0 {
+			if string(p.name) != tt.want || (err == nil) != (tt.want != "") || len(rest) != 0 {
 				t.Errorf("got %+v, %q, %v", p, rest, err)
 			}
 		})
