@@ -32,18 +32,18 @@ func (t *tool) readLegacy(ctx context.Context) (snapshot, fingerprint, error) {
 		return snapshot{}, fingerprint{}, err
 	}
 	defer e.close()
-	print, err := e.look()
+	seen, err := e.look()
 	if err != nil {
 		return snapshot{}, fingerprint{}, err
 	}
-	table, print, err := e.table(print)
+	table, seen, err := e.table(seen)
 	if err == nil {
 		if s, err := table.snapshot(); err == nil {
-			return s, print, nil
+			return s, seen, nil
 		}
 	}
 	s, err := t.readTable(ctx)
-	return s, print, err
+	return s, seen, err
 }
 
 // legacyNAT reads a table that is there.
