@@ -101,11 +101,11 @@ func (b *Backend) settle(ctx context.Context, t *tool, want layout) (settlement,
 	var res settlement
 	var lastErr error
 	for round := 0; ; round++ {
-		have, print, err := t.readSeen(ctx)
+		have, seen, err := t.readSeen(ctx)
 		if err != nil {
 			return res, err
 		}
-		res.print = print
+		res.print = seen
 		if round == 0 {
 			res.found = have
 		}

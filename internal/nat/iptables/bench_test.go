@@ -44,6 +44,34 @@ func BenchmarkSwitch(b *testing.B) {
 	}
 }
 
+// BenchmarkLegacyRead is one read of a legacy table, as the table itself has it and
+// as iptables-legacy-save shows it.
+func BenchmarkLegacyRead(b *testing.B) {
+	for _, services := range []int{1, 1000} {
+		for _, by := range []string{"table", "command"} {
+			b.Run(fmt.Sprintf("services=%d/%s", services, by), func(b *testing.B) {
+				newNetns(b)
+				backend, _ := manyServices(b, Legacy, services)
+				t := backend.tools[0]
+				if _, err := legacyNAT(t.family); err != nil {
+					b.Fatal(err)
+				}
+				for b.Loop() {
+					var err error
+					if by == "table" {
+						_, err = t.read(b.Context())
+					} else {
+						_, err = t.readTable(b.Context())
+					}
+					if err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+}
+
 // manyServices applies so many services.
 func manyServices(tb testing.TB, v Variant, n int) (*Backend, []nat.Redirect) {
 	tb.Helper()

@@ -20,5 +20,6 @@
 // iptables-save shows, and diff turns the two into the input of
 // iptables-restore, which is empty when there is nothing to do. What was written
 // is read back; a switch of the nft variant is not, if the kernel proves what a
-// read would show (see proof).
+// read would show (see proof). A legacy table is read without iptables-save,
+// unless it takes iptables' own words for what it has of ours (see xtable).
 package iptables

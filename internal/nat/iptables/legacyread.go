@@ -32,18 +32,18 @@ func (t *tool) readLegacy(ctx context.Context) (snapshot, fingerprint, error) {
 		return snapshot{}, fingerprint{}, err
 	}
 	defer e.close()
-	print, err := e.look()
+	seen, err := e.look()
 	if err != nil {
 		return snapshot{}, fingerprint{}, err
 	}
-	table, print, err := e.table(print)
+	table, seen, err := e.table(seen)
 	if err == nil {
 		if s, err := table.snapshot(); err == nil {
-			return s, print, nil
+			return s, seen, nil
 		}
 	}
 	s, err := t.readTable(ctx)
-	return s, print, err
+	return s, seen, err
 }
 
 // legacyNAT reads a table that is there.
@@ -67,10 +67,6 @@ const maxLooks = 5
 // table reads the table, which was as seen just before. Whether it can or not,
 // it returns a fingerprint that is not younger than the table it returns.
 func (e *eye) table(seen fingerprint) (xtable, fingerprint, error) {
-	form := &xform4
-	if e.family == nat.IPv6 {
-		form = &xform6
-	}
 	for range maxLooks {
 		data, err := e.entries(seen.size)
 		if err != nil && !errors.Is(err, unix.EAGAIN) { // that is: not of this size
@@ -83,7 +79,7 @@ func (e *eye) table(seen fingerprint) (xtable, fingerprint, error) {
 			return xtable{}, seen, lookErr
 		}
 		if err == nil && now == seen {
-			t, err := parseTable(form, seen, data)
+			t, err := parseTable(formOf(e.family), seen, data)
 			return t, seen, err
 		}
 		seen = now

@@ -284,6 +284,106 @@ func TestLegacyReadLoadsNothing(t *testing.T) {
 	}
 }
 
+// sides are two states of a table in one size, with the same number of rules:
+// where somebody's rule is, before one hook of ours or the other.
+var sides = []string{
+	"*nat\n-D OUTPUT 1\n-I PREROUTING 1 -p tcp --dport 7 -j ACCEPT\nCOMMIT\n",
+	"*nat\n-D PREROUTING 1\n-I OUTPUT 1 -p tcp --dport 7 -j ACCEPT\nCOMMIT\n",
+}
+
+// positions are those of the hooks.
+func positions(s snapshot) (all []int) {
+	for _, h := range s.hooks {
+		all = append(all, h.pos)
+	}
+	return all
+}
+
+// TestLegacyReadLooksAgain: the table has changed since the fingerprint that the
+// read begins with, in its size or not.
+func TestLegacyReadLooksAgain(t *testing.T) {
+	newNetns(t)
+	mustApply(t, newBackend(t, Legacy), web(v1, 8443))
+	for _, f := range families {
+		e, err := openEye(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer e.close()
+		seen, err := e.look()
+		if err != nil {
+			t.Fatal(err)
+		}
+		ipt(t, Legacy, f, "-t nat -I OUTPUT 1 -p tcp --dport 7 -j ACCEPT")
+		for i, want := range [][]int{{1, 2}, {2, 1}, {1, 2}} {
+			if i > 0 {
+				commandInput(t, sides[i-1], Legacy.command(f)+"-restore", "--noflush", "-w")
+			}
+			table, now, err := e.table(seen)
+			if err != nil || now == seen {
+				t.Fatalf("%v: %v, with the fingerprint of before: %v", f, err, now == seen)
+			}
+			s, err := table.snapshot()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(want, positions(s)); d != "" {
+				t.Errorf("%v: %s", f, d)
+			}
+			if again, err := e.look(); err != nil || again != now {
+				t.Errorf("%v: not the fingerprint of what was read: %v", f, err)
+			}
+			seen = now
+		}
+	}
+}
+
+// TestLegacyReadBesideOthersWhoWrite: a read shows the table as it was at one
+// moment, whatever is committed meanwhile.
+func TestLegacyReadBesideOthersWhoWrite(t *testing.T) {
+	newNetns(t)
+	mustApply(t, newBackend(t, Legacy), web(v1, 8443))
+	ipt(t, Legacy, nat.IPv4, "-t nat -I OUTPUT 1 -p tcp --dport 7 -j ACCEPT")
+	here := thisHost(t)
+	over := make(chan error, 1)
+	go func() {
+		over <- here.do(func() error {
+			for i := range 200 {
+				if _, err := run(t.Context(), commandTimeout, sides[i%2], "iptables-legacy-restore", "--noflush", "-w"); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}()
+	var reads, torn int
+	seen := map[string]int{}
+	for running := true; running; reads++ {
+		select {
+		case err := <-over:
+			running = false
+			if err != nil {
+				t.Fatal(err)
+			}
+		default:
+		}
+		table, err := legacyNAT(nat.IPv4)
+		if err != nil {
+			torn++
+			continue
+		}
+		s, err := table.snapshot()
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen[fmt.Sprint(positions(s))]++
+	}
+	t.Logf("%d reads: %v; %d gave up", reads, seen, torn)
+	if len(seen) != 2 || seen["[1 2]"] == 0 || seen["[2 1]"] == 0 || torn > reads/10 {
+		t.Error("want all of the two states")
+	}
+}
+
 // TestLegacySwitchRunsNothingElse: a switch takes the two writes, and no other
 // command, not even to see whether the library claims the port.
 func TestLegacySwitchRunsNothingElse(t *testing.T) {

@@ -32,28 +32,34 @@ type xform struct {
 	size         int
 	// withProto is what the flags are with -p, and nothing more.
 	withProto []byte
-	family    nat.Family
 }
 
 var (
 	// struct ipt_entry, linux/netfilter_ipv4/ip_tables.h: flags, invflags.
 	xform4 = xform{
-		family: nat.IPv4, addr: 4, proto: 80, flags: 82, flagsEnd: 84, targetOffset: 88, nextOffset: 90, size: 112,
+		addr: 4, proto: 80, flags: 82, flagsEnd: 84, targetOffset: 88, nextOffset: 90, size: 112,
 		withProto: []byte{0, 0},
 	}
 	// struct ip6t_entry, linux/netfilter_ipv6/ip6_tables.h: tos, flags (with
 	// IP6T_F_PROTO), invflags.
 	xform6 = xform{
-		family: nat.IPv6, addr: 16, proto: 128, flags: 130, flagsEnd: 133, targetOffset: 140, nextOffset: 142, size: 168,
+		addr: 16, proto: 128, flags: 130, flagsEnd: 133, targetOffset: 140, nextOffset: 142, size: 168,
 		withProto: []byte{0, 0x01, 0},
 	}
 )
+
+func formOf(family nat.Family) *xform {
+	if family == nat.IPv6 {
+		return &xform6
+	}
+	return &xform4
+}
 
 // xpart is a match or a target: struct xt_entry_match, struct xt_entry_target
 // of linux/netfilter/x_tables.h, with a u16 size of all, char name[29], a u8
 // revision, and its data.
 type xpart struct {
-	name     string
+	name     []byte
 	revision byte
 	data     []byte
 }
@@ -92,12 +98,9 @@ func cutEntry(form *xform, table []byte, offset int) (xentry, error) {
 func host16(b []byte) uint16 { return binary.NativeEndian.Uint16(b) }
 
 // cString reads up to the NUL; what follows it is undefined.
-func cString(b []byte) (s string, terminated bool) {
-	end := bytes.IndexByte(b, 0)
-	if end < 0 {
-		return "", false
-	}
-	return string(b[:end]), true
+func cString(b []byte) (s []byte, terminated bool) {
+	s, _, terminated = bytes.Cut(b, []byte{0})
+	return s, terminated
 }
 
 func allZero(b []byte) bool { return bytes.Count(b, []byte{0}) == len(b) }
@@ -107,20 +110,20 @@ func allOnes(b []byte) bool { return bytes.Count(b, []byte{0xff}) == len(b) }
 // heads returns the name of the chain that begins after this entry; "" if none
 // does. The one at the end of the table is a chain of that form, too.
 func (e xentry) heads() (string, error) {
-	if e.target.name != "ERROR" {
+	if string(e.target.name) != "ERROR" {
 		return "", nil
 	}
 	name, terminated := cString(e.target.data)
-	if !terminated || name == "" || len(e.matches) > 0 {
+	if !terminated || len(name) == 0 || len(e.matches) > 0 {
 		return "", errMalformed
 	}
-	return name, nil
+	return string(name), nil
 }
 
 // verdict returns that of the standard target, whose name is "": below 0 what
 // becomes of the packet, else the offset of the entry to go on with.
 func (e xentry) verdict() (v int, standard bool) {
-	if e.target.name != "" || e.target.revision != 0 || len(e.target.data) != 8 {
+	if len(e.target.name) > 0 || e.target.revision != 0 || len(e.target.data) != 8 {
 		return 0, false
 	}
 	return int(int32(binary.NativeEndian.Uint32(e.target.data))), true

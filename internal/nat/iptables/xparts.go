@@ -3,19 +3,17 @@ package iptables
 import (
 	"encoding/binary"
 	"strings"
-
-	"github.com/switcheroo/switcheroo/internal/nat"
 )
 
 // match reads a match into r. place is where it stands among those of a rule of
 // ours. Not ok: we never write it, or not so.
 func (r *rule) match(m xpart) (place int, ok bool) {
-	switch {
-	case m.name == "tcp" && m.revision == 0:
+	switch name := string(m.name); {
+	case name == "tcp" && m.revision == 0:
 		return 1, r.matchTCP(m.data)
-	case m.name == "addrtype" && m.revision == 1:
+	case name == "addrtype" && m.revision == 1:
 		return 2, r.matchAddrType(m.data)
-	case m.name == "comment" && m.revision == 0:
+	case name == "comment" && m.revision == 0:
 		return 3, r.matchComment(m.data)
 	}
 	return 0, false
@@ -60,48 +58,25 @@ func (r *rule) matchComment(data []byte) bool {
 		return false
 	}
 	text, terminated := cString(data)
-	r.comment = text
+	r.comment = string(text)
 	// What else there may be, we never write, and a line of text may not hold.
-	odd := strings.IndexFunc(text, func(c rune) bool { return c < ' ' || c > '~' }) >= 0
-	return terminated && text != "" && !odd
+	odd := strings.IndexFunc(r.comment, func(c rune) bool { return c < ' ' || c > '~' }) >= 0
+	return terminated && r.comment != "" && !odd
 }
 
 // toPort returns the port of a target DNAT --to-destination :PORT, 0 if the
-// target is another one. Its revisions are
-//
-//	0, IPv4 alone: struct nf_nat_ipv4_multi_range_compat of linux/netfilter/nf_nat.h:
-//	   u32 rangesize, flags; be32 min_ip, max_ip; be16 min, max
-//	1, as iptables knows it, IPv6 alone: struct nf_nat_range:
-//	   u32 flags; 16 bytes min_addr, max_addr; be16 min_proto, max_proto
-//	2: struct nf_nat_range2: the same, then be16 base_proto
+// target is another one. Revision 2, the newest, is struct nf_nat_range2 of
+// linux/netfilter/nf_nat.h: u32 flags; 16 bytes min_addr, max_addr; be16
+// min_proto, max_proto, base_proto. An iptables that writes it cannot show the
+// others, and one that writes those is asked for what they say.
 func (e xentry) toPort() uint16 {
 	const portGiven = 1 << 1 // NF_NAT_RANGE_PROTO_SPECIFIED
-	if e.target.name != "DNAT" {
+	d := e.target.data
+	if string(e.target.name) != "DNAT" || e.target.revision != 2 || len(d) != 48 {
 		return 0
 	}
-	d := e.target.data
-	switch v4 := e.form.family == nat.IPv4; {
-	case e.target.revision == 0 && v4 && len(d) == 24:
-		if binary.NativeEndian.Uint32(d) != 1 {
-			return 0
-		}
-		return onePort(d[4:], portGiven, 4)
-	case e.target.revision == 1 && !v4 && len(d) == 40:
-		return onePort(d, portGiven, 16)
-	case e.target.revision == 2 && len(d) == 48:
-		if !allZero(d[40:42]) {
-			return 0
-		}
-		return onePort(d, portGiven, 16)
-	}
-	return 0
-}
-
-// onePort reads a range of flags, two addresses of so many bytes, and two ports.
-func onePort(d []byte, flags uint32, addr int) uint16 {
-	ports := d[4+2*addr:]
-	low, high := binary.BigEndian.Uint16(ports), binary.BigEndian.Uint16(ports[2:])
-	if binary.NativeEndian.Uint32(d) != flags || !allZero(d[4:4+2*addr]) || low != high {
+	low, high := binary.BigEndian.Uint16(d[36:]), binary.BigEndian.Uint16(d[38:])
+	if binary.NativeEndian.Uint32(d) != portGiven || !allZero(d[4:36]) || low != high || !allZero(d[40:42]) {
 		return 0
 	}
 	return low
