@@ -27,6 +27,8 @@ func TestWritersAhead(t *testing.T) {
 			waiting := s.restoring(2)
 			s.do("touch /run/gate-v2")
 			s.served("v2")
+			s.log("write rules", "family=IPv4", "ahead=true")
+			s.log("write rules", "family=IPv6", "ahead=true")
 			s.gone(waiting)
 			s.restoring(0)
 
