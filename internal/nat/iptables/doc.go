@@ -21,4 +21,7 @@
 // iptables-restore, which is empty when there is nothing to do. What was written
 // is read back; a switch of the nft variant is not, if the kernel proves what a
 // read would show (see proof).
+//
+// The iptables-restore of a switch can be started before there is anything to
+// write, see Anticipate.
 package iptables
