@@ -450,3 +450,20 @@ func TestAnticipateAllAtOnce(t *testing.T) {
 		wantEnded(t, b.started()...)
 	})
 }
+
+// TestAnticipateWithoutIPv6: it turns out that this host has none.
+func TestAnticipateWithoutIPv6(t *testing.T) {
+	newNetns(t)
+	commands := withoutIPv6()["no module"]
+	commands["ip6tables-legacy-restore"] = "read line"
+	fakeCommands(t, commands)
+	b := newBackend(t, Legacy)
+	b.Anticipate()
+	w := b.tools[1].ahead.writer
+	<-w.started
+	if ended(w.process.pid) {
+		t.Error("it did not wait")
+	}
+	mustApply(t, b, switched(0).Redirects...)
+	wantEnded(t, w.process.pid)
+}
