@@ -32,25 +32,48 @@ func TestAnticipate(t *testing.T) {
 				synctest.Wait()
 				h.start(v1, c.app)
 				time.Sleep(time.Second / 2)
-				if c.want > 0 && h.anticipated() != 1 {
-					t.Errorf("anticipated %d times before it is ready", h.anticipated())
-				}
+				h.wantAnticipated(min(c.want, 1)) // before it is ready
 				time.Sleep(4 * time.Second / 10)
 				if c.then != nil {
 					c.then(h)
 				}
 				time.Sleep(time.Second / 2)
-				synctest.Wait()
-				if got := h.anticipated(); got != c.want {
-					t.Errorf("anticipated %d times, want %d", got, c.want)
-				}
+				h.wantAnticipated(c.want)
 			})
 		})
 	}
 }
 
-func (h *host) anticipated() int {
+// One that has come up before anything is heard of it is new, too; but not to a
+// daemon that has just started.
+func TestAnticipateWhatIsUp(t *testing.T) {
+	bubble(t, func(h *host) {
+		h.start(v1, app{})
+		h.start(v2, app{readyAfter: time.Minute})
+		time.Sleep(time.Second)
+		h.run()
+		time.Sleep(time.Second)
+		h.wantAnticipated(1) // v2, which starts
+		h.mu.Lock()
+		h.events = func(e Event) []Event {
+			if e.Unit.Active == "activating" {
+				return nil
+			}
+			return []Event{e}
+		}
+		h.mu.Unlock()
+		h.start(v3, app{})
+		time.Sleep(time.Second)
+		h.wantAnticipated(2)
+	})
+}
+
+func (h *host) wantAnticipated(n int) {
+	h.t.Helper()
+	synctest.Wait()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.kernel.anticipated
+	if h.kernel.anticipated != n {
+		h.t.Errorf("anticipated %d times, want %d", h.kernel.anticipated, n)
+	}
 }

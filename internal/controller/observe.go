@@ -58,7 +58,8 @@ func (c *Controller) see(u Unit) Unit {
 		c.settings.stale = true
 	}
 	c.settings.read(u, c.world.State)
-	if u.risesAfter(was) && c.settings.valid[u.Name] != nil {
+	// What is up already when the daemon starts has mostly been switched to.
+	if u.begins(was) && (c.known || u.starting()) && c.settings.valid[u.Name] != nil {
 		c.Router.Anticipate()
 	}
 	// Told once: systemd may go on trying.

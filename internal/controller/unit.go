@@ -59,11 +59,11 @@ func (u Unit) starting() bool {
 	return u.Active == "activating" || u.Job == "start"
 }
 
-// risesAfter reports whether the unit is being started, and was not when it was
-// seen before.
-func (u Unit) risesAfter(was Unit) bool {
-	rising := func(u Unit) bool { return u.starting() && !u.ended() }
-	return rising(u) && !(rising(was) && was.Invocation == u.Invocation)
+// begins reports whether this is the first sight of an activation: mostly it is
+// starting, but of a quick one it may be that it is up.
+func (u Unit) begins(was Unit) bool {
+	lives := func(u Unit) bool { return !u.ended() && (u.starting() || u.running()) }
+	return lives(u) && !(lives(was) && was.Invocation == u.Invocation)
 }
 
 // ended reports whether nothing of the unit's processes is left.

@@ -241,9 +241,12 @@ func TestAnticipateFails(t *testing.T) {
 			"*nat\n-N SWX\n",
 		} {
 			tool := b.tools[0]
-			want := tool.write(testContext(t), script)
+			_, want := tool.write(testContext(t), script)
 			pids := b.ready()
-			got := tool.write(testContext(t), script)
+			ahead, got := tool.write(testContext(t), script)
+			if short := len(script) < 1000; short && !ahead {
+				t.Error("not written by the command that waited")
+			}
 			if want == nil || got == nil || got.Error() != want.Error() {
 				t.Errorf("got %v\nwant %v", got, want)
 			}
@@ -263,8 +266,8 @@ func TestAnticipateManyLines(t *testing.T) {
 		b := newWatched(t, v)
 		script := "*nat\n:SWX - [0:0]\n" + strings.Repeat("-A SWX -p tcp --dport 443 -j DNAT --to-destination :8443\n", 3000) + "COMMIT\n"
 		pids := b.ready()
-		if err := b.tools[0].write(testContext(t), script); err != nil {
-			t.Fatal(err)
+		if ahead, err := b.tools[0].write(testContext(t), script); !ahead || err != nil {
+			t.Fatal(ahead, err)
 		}
 		wantEnded(t, pids[0])
 		b.wantStarted(2)
@@ -446,4 +449,21 @@ func TestAnticipateAllAtOnce(t *testing.T) {
 		group.Wait()
 		wantEnded(t, b.started()...)
 	})
+}
+
+// TestAnticipateWithoutIPv6: it turns out that this host has none.
+func TestAnticipateWithoutIPv6(t *testing.T) {
+	newNetns(t)
+	commands := withoutIPv6()["no module"]
+	commands["ip6tables-legacy-restore"] = "read line"
+	fakeCommands(t, commands)
+	b := newBackend(t, Legacy)
+	b.Anticipate()
+	w := b.tools[1].ahead.writer
+	<-w.started
+	if ended(w.process.pid) {
+		t.Error("it did not wait")
+	}
+	mustApply(t, b, switched(0).Redirects...)
+	wantEnded(t, w.process.pid)
 }

@@ -132,11 +132,11 @@ func (b *Backend) settle(ctx context.Context, t *tool, want layout) (settlement,
 
 func (b *Backend) write(ctx context.Context, t *tool, script string) error {
 	began := time.Now()
-	err := t.write(ctx, script)
+	ahead, err := t.write(ctx, script)
 	if err == nil && t.variant == NFT {
 		b.written++
 	}
-	b.log.Debug("write rules", "family", t.family.String(), "took", time.Since(began).Round(10*time.Microsecond), "script", script)
+	b.log.Debug("write rules", "family", t.family.String(), "took", time.Since(began).Round(10*time.Microsecond), "ahead", ahead, "script", script)
 	return err
 }
 

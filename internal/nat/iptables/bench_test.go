@@ -2,8 +2,12 @@ package iptables
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/switcheroo/switcheroo/internal/nat"
 )
@@ -86,4 +90,80 @@ func manyServices(tb testing.TB, v Variant, n int) (*Backend, []nat.Redirect) {
 	}
 	mustApply(tb, backend, rules...)
 	return backend, rules
+}
+
+// BenchmarkWrite is the write of one family in a switch, by a command of its own
+// and by one that was started ahead. What it reports beside the time is processor
+// time from the write's begin to its end: the command's, and this process's.
+func BenchmarkWrite(b *testing.B) {
+	for _, v := range variants {
+		for _, ahead := range []bool{false, true} {
+			b.Run(fmt.Sprintf("%v/ahead=%v", v, ahead), func(b *testing.B) {
+				newNetns(b)
+				backend := newBackend(b, v)
+				mustApply(b, backend, switched(0).Redirects...)
+				tool := backend.tools[0]
+				var theirs, ours time.Duration
+				n := 0
+				b.ResetTimer()
+				for b.Loop() {
+					b.StopTimer()
+					n++
+					have, err := tool.readTable(b.Context())
+					if err != nil {
+						b.Fatal(err)
+					}
+					want, err := newLayout(switched(n), tool.family)
+					if err != nil {
+						b.Fatal(err)
+					}
+					script := diff(have, want)
+					if ahead {
+						theirs -= begun(b, tool)
+					}
+					theirs -= used(b, unix.RUSAGE_CHILDREN)
+					ours -= used(b, unix.RUSAGE_SELF)
+					b.StartTimer()
+					done, err := tool.write(b.Context(), script)
+					b.StopTimer()
+					ours += used(b, unix.RUSAGE_SELF)
+					theirs += used(b, unix.RUSAGE_CHILDREN)
+					if done != ahead || err != nil {
+						b.Fatal(done, err)
+					}
+					b.StartTimer()
+				}
+				b.ReportMetric(float64(theirs.Microseconds())/float64(n), "command-cpu-µs/op")
+				b.ReportMetric(float64(ours.Microseconds())/float64(n), "own-cpu-µs/op")
+			})
+		}
+	}
+}
+
+// begun starts a tool's command ahead, and returns what processor time it has
+// used once it waits.
+func begun(tb testing.TB, t *tool) time.Duration {
+	tb.Helper()
+	t.ahead.anticipate(t.restoring(t.wait))
+	w := t.ahead.writer
+	<-w.started
+	waitFor(tb, "the command to wait", func() bool { return reads(w.process.pid) })
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/schedstat", w.process.pid))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	var ns int64
+	if _, err := fmt.Sscan(string(stat), &ns); err != nil {
+		tb.Fatal(err)
+	}
+	return time.Duration(ns)
+}
+
+func used(tb testing.TB, who int) time.Duration {
+	tb.Helper()
+	var u unix.Rusage
+	if err := unix.Getrusage(who, &u); err != nil {
+		tb.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

@@ -22,4 +22,7 @@
 // is read back; a switch of the nft variant is not, if the kernel proves what a
 // read would show (see proof). A legacy table is read without iptables-save,
 // unless it takes iptables' own words for what it has of ours (see xtable).
+//
+// The iptables-restore of a switch can be started before there is anything to
+// write, see Anticipate.
 package iptables

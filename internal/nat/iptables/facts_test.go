@@ -34,7 +34,7 @@ func TestRestoreIsAtomic(t *testing.T) {
 			"-R " + webChain + " 1 -j SW-00000000000000ff\n" +
 			"-D " + webChain + " 7\n" +
 			"COMMIT\n"
-		if err := b.tools[0].write(testContext(t), script); err == nil {
+		if _, err := b.tools[0].write(testContext(t), script); err == nil {
 			t.Error("no error")
 		}
 		if after := saved(t, v, nat.IPv4, true); after != before {

@@ -17,6 +17,7 @@ import (
 // process is one command that has been started, and waits for its input.
 type process struct {
 	argv           []string
+	pid            int
 	stdin          io.WriteCloser
 	stdout, stderr bytes.Buffer // once wait has returned
 	kill           func()       // with what it has started itself
@@ -57,6 +58,7 @@ func start(argv ...string) (*process, error) {
 		kill()
 		return nil, err
 	}
+	p.pid = cmd.Process.Pid
 	return p, nil
 }
 

@@ -210,8 +210,9 @@ func (t *tool) readTable(ctx context.Context) (snapshot, error) {
 	return s, nil
 }
 
-// write commits the output of diff.
-func (t *tool) write(ctx context.Context, script string) error {
+// write commits the output of diff, and says whether a command did that had been
+// started ahead.
+func (t *tool) write(ctx context.Context, script string) (ahead bool, err error) {
 	// A wait that outlasts ctx would end in a kill, without a reason given.
 	wait := t.wait
 	if end, ok := ctx.Deadline(); ok {
@@ -221,14 +222,14 @@ func (t *tool) write(ctx context.Context, script string) error {
 	timeout := commandTimeout + time.Duration(wait)*time.Second
 	t.known = nil
 	argv := t.restoring(wait)
-	done, err := t.ahead.write(ctx, timeout, script, argv)
-	if !done {
+	ahead, err = t.ahead.write(ctx, timeout, script, argv)
+	if !ahead {
 		_, err = run(ctx, timeout, script, argv...)
 	}
 	if err != nil {
-		return fmt.Errorf("write %v rules: %w", t.family, err)
+		return ahead, fmt.Errorf("write %v rules: %w", t.family, err)
 	}
-	return nil
+	return ahead, nil
 }
 
 // restoring is the command that commits a script, and waits so many seconds for
