@@ -15,11 +15,11 @@ import (
 type sample struct {
 	v4, v6   time.Duration // until a family's rule was in place
 	total    time.Duration // until both were
-	iptables time.Duration // of it, while a command of iptables ran
+	iptables time.Duration // of it, from the probe on, while a command of iptables ran
 	probe    time.Duration // of it, from the probe's connection to its end
 	ours     time.Duration // the rest: systemd, D-Bus and the daemon
 	before   time.Duration // of that, before the probe
-	between  time.Duration // from the probe to the first command
+	between  time.Duration // from the probe to the first command, 0 if it was started ahead
 	commands time.Duration // around commands: starting them, reading what they print
 }
 
@@ -45,9 +45,8 @@ func measure(events []event.Event, version string) (s sample, ok bool) {
 	}
 	whole := span{ready.At, max(v4.At, v6.At)}
 	probe := span{accepted.At, closed.At}
-	commands := executions(after)
-	begun, any := first(after, event.Event{Kind: event.Exec})
-	if !any {
+	commands := executions(events, probe.to)
+	if len(commands) == 0 {
 		return s, false
 	}
 	s = sample{
@@ -57,24 +56,28 @@ func measure(events []event.Event, version string) (s sample, ok bool) {
 		before:   probe.from - whole.from - covered(span{whole.from, probe.from}, commands...),
 	}
 	s.ours = s.total - covered(whole, append(commands, probe)...)
-	s.between = max(0, begun.At-probe.to)
+	s.between = commands[0].from - probe.to
 	s.commands = s.ours - s.before - s.between
 	return s, true
 }
 
-// executions are the times of the commands. One that has not ended yet runs
-// until the end of time.
-func executions(events []event.Event) []span {
+// executions are the times of the commands from begun on, in their order. One
+// that has not ended yet runs until the end of time. One that was started ahead
+// counts from begun on: there is nothing to see when it is given what to write,
+// so what the daemon does until then counts as its own.
+func executions(events []event.Event, begun time.Duration) []span {
 	var all []span
 	for i, e := range events {
 		if e.Kind != event.Exec {
 			continue
 		}
-		run := span{e.At, 1<<63 - 1}
+		run := span{max(e.At, begun), 1<<63 - 1}
 		if exit, any := first(events[i:], event.Event{Kind: event.Exit, PID: e.PID}); any {
 			run.to = exit.At
 		}
-		all = append(all, run)
+		if run.to > begun {
+			all = append(all, run)
+		}
 	}
 	return all
 }
@@ -131,6 +134,15 @@ func TestMeasure(t *testing.T) {
 		ours: 4 * ms, before: 2 * ms, between: 2 * ms}
 	if diff := gocmp.Diff(want, got, gocmp.AllowUnexported(sample{})); diff != "" {
 		t.Error(diff)
+	}
+	ahead := append(events,
+		event.Event{At: 6 * ms, Kind: event.Exec, PID: 4},
+		event.Event{At: 7 * ms, Kind: event.Exit, PID: 4}, // not of this switch
+		event.Event{At: 8 * ms, Kind: event.Exec, PID: 5},
+		event.Event{At: 21 * ms, Kind: event.Exit, PID: 5})
+	want.iptables, want.ours, want.between = 25*ms, 2*ms, 0
+	if got, _ := measure(ahead, "v2"); got != want {
+		t.Errorf("started ahead: %+v, want %+v", got, want)
 	}
 }
 
