@@ -40,9 +40,6 @@ func serve(ctx context.Context, o options) error {
 		return err
 	}
 	level.Set(settings.LogLevel)
-	if err := giveWay(); err != nil {
-		log.Warn("the nice value counts in the daemon's own session only", "error", err)
-	}
 
 	alone, err := onlyDaemon(ctx, o)
 	if err != nil {

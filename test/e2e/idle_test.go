@@ -1,10 +1,7 @@
 package e2e
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -47,23 +44,6 @@ func TestIdle(t *testing.T) {
 				t.Errorf("resident memory is %d KiB, want at most 25 MiB", rss)
 			}
 		})
-	}
-}
-
-// The daemon's nice value counts beside the servers, not only in its own session.
-func TestGivesWay(t *testing.T) {
-	s := set(t)
-	if _, err := os.Stat("/proc/self/autogroup"); errors.Is(err, fs.ErrNotExist) {
-		t.Skip("this kernel has no autogroups: the nice value counts anyhow")
-	}
-	s.deploy("v1")
-	nice := s.property("switcherood", "Nice")
-	if n, err := strconv.Atoi(nice); err != nil || n <= 0 {
-		t.Fatalf("Nice=%s, %v", nice, err)
-	}
-	group := s.do("cat /proc/" + s.property("switcherood", "MainPID") + "/autogroup")
-	if !strings.HasSuffix(strings.TrimSpace(group), " nice "+nice) {
-		t.Errorf("autogroup %q, want nice %s", group, nice)
 	}
 }
 
