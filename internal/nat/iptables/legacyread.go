@@ -13,9 +13,10 @@ import (
 	"github.com/switcheroo/switcheroo/internal/nat"
 )
 
-// A command takes a thousand times as long as the system calls that it is made
-// for, and takes that time from the servers of the host. So a legacy table is
-// read without one, as long as it holds of ours only what we write ourselves.
+// A command takes many times as long as the few system calls that it is run for
+// (BenchmarkLegacyRead), and takes that time from the servers of the host. So a
+// legacy table is read without one, as long as it holds of ours only what we
+// write ourselves.
 
 // errNotPlain says that it takes iptables' own words for what a table has: for a
 // message, or to delete it by.
