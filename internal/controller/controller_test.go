@@ -161,6 +161,43 @@ func TestNoNeedlessCall(t *testing.T) {
 	}
 }
 
+// Only a switch between two that serve may take its time.
+func TestUnhurried(t *testing.T) {
+	bubble(t, func(h *host) {
+		h.run()
+		began := time.Now()
+		check := func(what string, want bool) {
+			t.Helper()
+			h.do(func() {
+				if got := h.kernel.unhurried; got != want {
+					t.Errorf("%s: unhurried is %v", what, got)
+				}
+			})
+		}
+		serves := func(unit string) time.Duration {
+			h.serves("myapp", unit)
+			return time.Since(began)
+		}
+		h.start(v1, app{})
+		first := serves(v1)
+		check("the first one", false)
+		began = time.Now()
+		h.start(v2, app{dieAfter: 3 * time.Second})
+		if second := serves(v2); second < first+lull {
+			t.Errorf("the first one took %s, the second %s", first, second)
+		}
+		check("a deploy", true)
+		serves(v1)
+		check("the way back", false)
+		h.systemctl("stop", v1)
+		serves("")
+		check("withdrawn", false)
+		h.start(v3, app{})
+		serves(v3)
+		check("one where none serves", false)
+	})
+}
+
 // record returns the calls that are made from now on, for use in do. One of them
 // may be slow.
 func (h *host) record(slow string) *[]string {
