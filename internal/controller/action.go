@@ -73,8 +73,6 @@ type (
 		Unit     Unit
 		Instance config.Instance
 		Boot     bool // who started it, the boot or an operator, matters
-		// Unhurried: another one serves.
-		Unhurried bool
 		// Reserved are the ports that it was given, by endpoint name.
 		Reserved map[string]uint16
 	}

@@ -53,9 +53,7 @@ func (c *Controller) apply(ctx context.Context, moves []move) (changed bool) {
 			c.publish(n)
 		}
 	}
-	rules := next.rules()
-	rules.Unhurried = c.unhurried(fit)
-	change, err := c.Router.Apply(limited, rules)
+	change, err := c.Router.Apply(limited, next.rules())
 	unlock()
 	if err != nil {
 		c.failed(err)
@@ -87,18 +85,6 @@ func (c *Controller) apply(ctx context.Context, moves []move) (changed bool) {
 	if c.foreign {
 		c.foreign = false
 		c.inspect(ctx, inspectPause)
-	}
-	return len(moves) > 0
-}
-
-// unhurried reports whether all that the moves lead elsewhere is served where it
-// is: nobody waits for any of them.
-func (c *Controller) unhurried(moves []move) bool {
-	for _, a := range moves {
-		p, ok := a.(point)
-		if !ok || p.Back || !c.world.Units[c.currentUnit(p.Service)].running() {
-			return false
-		}
 	}
 	return len(moves) > 0
 }

@@ -57,7 +57,7 @@ func (p *planner) judge(u Unit, in *config.Instance, preferred string) (Activati
 	prep, done := p.Prepared[u.Invocation]
 	if !done || !same(in, &prep.Asked) || refused && prep.At <= r.At {
 		p.start(task{prepareTask, u.Invocation}, prepare{Unit: u, Instance: *in, Reserved: p.given(u),
-			Boot: p.svc.ByBoot || preferred != "", Unhurried: p.alive && u.Name != cur.Unit})
+			Boot: p.svc.ByBoot || preferred != ""})
 		return none, false
 	}
 	if prep.Err != nil {

@@ -161,39 +161,6 @@ func TestNoNeedlessCall(t *testing.T) {
 	}
 }
 
-// Only a switch between two that serve may take its time.
-func TestUnhurried(t *testing.T) {
-	bubble(t, func(h *host) {
-		h.run()
-		check := func(what string, want bool) {
-			t.Helper()
-			h.do(func() {
-				if got := h.kernel.unhurried; got != want {
-					t.Errorf("%s: unhurried is %v", what, got)
-				}
-			})
-		}
-		h.start(v1, app{})
-		h.serves("myapp", v1)
-		check("the first one", false)
-		began := time.Now()
-		h.start(v2, app{dieAfter: 3 * time.Second})
-		h.serves("myapp", v2)
-		if took := time.Since(began); took < lull {
-			t.Errorf("it took %s", took)
-		}
-		check("a deploy", true)
-		h.serves("myapp", v1)
-		check("the way back", false)
-		h.systemctl("stop", v1)
-		h.serves("myapp", "")
-		check("withdrawn", false)
-		h.start(v3, app{})
-		h.serves("myapp", v3)
-		check("one where none serves", false)
-	})
-}
-
 // record returns the calls that are made from now on, for use in do. One of them
 // may be slow.
 func (h *host) record(slow string) *[]string {

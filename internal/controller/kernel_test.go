@@ -18,7 +18,6 @@ import (
 // are written one after the other.
 type kernel struct {
 	families    [2]map[string]installed // by service
-	unhurried   bool                    // what was applied last
 	untouched   bool                    // by others, since the last Apply
 	guarded     []uint16
 	lockedBy    *daemon
@@ -143,7 +142,6 @@ func (d *daemon) Apply(ctx context.Context, want nat.Rules) (nat.Change, error) 
 	}
 	k := &d.kernel
 	k.applies++
-	k.unhurried = want.Unhurried
 	var change nat.Change
 	for i, family := range []nat.Family{nat.IPv4, nat.IPv6} {
 		if i == 1 && k.between != nil {

@@ -46,22 +46,28 @@ func (c *Controller) observe(e Event) {
 type sighting struct {
 	times uint64
 	at    time.Duration
+	begun string // the activation that was last seen to begin
 }
 
 // see takes in what was read of one unit.
 func (c *Controller) see(u Unit) Unit {
 	u = c.awaited(u)
-	c.sightings[u.Name] = sighting{c.sightings[u.Name].times + 1, c.Now()}
+	seen := c.sightings[u.Name]
+	seen.times, seen.at = seen.times+1, c.Now()
 	was := c.world.Units[u.Name]
 	c.world.Units[u.Name] = u
 	if u.up() != was.up() {
 		c.settings.stale = true
 	}
 	c.settings.read(u, c.world.State)
-	// What is up already when the daemon starts has mostly been switched to.
-	if u.begins(was) && (c.known || u.starting()) && c.settings.valid[u.Name] != nil {
-		c.Router.Anticipate()
+	begun := !u.ended() && (u.starting() || u.running()) // a quick one is up when it is first seen
+	if begun && u.Invocation != seen.begun && c.settings.valid[u.Name] != nil {
+		seen.begun = u.Invocation
+		if c.known || u.starting() { // what is up when the daemon starts has mostly been switched to
+			c.Router.Anticipate()
+		}
 	}
+	c.sightings[u.Name] = seen
 	// Told once: systemd may go on trying.
 	fails := (u.Active == "failed" || u.autoRestart()) && u.ReadyAt < u.StartedAt && u.Restarts == 0
 	if fails && !(was.ended() && was.Invocation == u.Invocation) {

@@ -21,16 +21,8 @@ const (
 	look = 25 * time.Millisecond
 )
 
-// lull is how long a candidate that another one serves for is let alone. When it
-// says READY=1, systemd, the bus, the journal and whoever typed the command have
-// something to do as well; on few processors it would be felt if all came at once.
-const lull = 10 * time.Millisecond
-
 // prepare finds the private ports of a candidate and probes them.
 func (c *Controller) prepare(ctx context.Context, a prepare) result {
-	if a.Unhurried {
-		sleep(ctx, lull) // what follows fails when ctx ends
-	}
 	p := preparation{Unit: a.Unit.Name, Asked: a.Instance}
 	atBoot := make(chan bool, 1)
 	if a.Boot {

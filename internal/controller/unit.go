@@ -59,13 +59,6 @@ func (u Unit) starting() bool {
 	return u.Active == "activating" || u.Job == "start"
 }
 
-// begins reports whether this is the first sight of an activation: mostly it is
-// starting, but of a quick one it may be that it is up.
-func (u Unit) begins(was Unit) bool {
-	lives := func(u Unit) bool { return !u.ended() && (u.starting() || u.running()) }
-	return lives(u) && !(lives(was) && was.Invocation == u.Invocation)
-}
-
 // ended reports whether nothing of the unit's processes is left.
 func (u Unit) ended() bool {
 	switch u.Active {

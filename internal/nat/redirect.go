@@ -56,7 +56,4 @@ type Rules struct {
 	Guarded []uint16
 	// Holds are the services that are paused, at most one Hold for each.
 	Holds []Hold
-	// Unhurried: what is led elsewhere is served where it is as well. A Backend
-	// may take its time, in favour of the servers of the host.
-	Unhurried bool
 }

@@ -40,9 +40,7 @@ func TestMoveComesFirst(t *testing.T) {
 			ipt(t, v, nat.IPv4, "-t nat -A OUTPUT -p tcp --dport 1 -j SW-NETWORK")
 		}
 		see := blind(b)
-		want := moved()
-		want.Unhurried = true
-		change, err := apply(testContext(t), t, b, want)
+		change, err := apply(testContext(t), t, b, moved())
 		if !change.Changed || (err == nil) != (v == NFT) {
 			t.Errorf("Apply without a read: %+v, %v", change, err)
 		}
