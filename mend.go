@@ -65,8 +65,9 @@ func (k *keeper) sameProcess(st single.State) bool {
 	return found && current.PID == os.Getpid()
 }
 
-// watchTable returns signs that another program has changed rules of nftables;
-// none where that cannot be told. Then the regular look has to do.
+// watchTable returns signs that rules of nftables were changed, by another program
+// or by a command of ours, which costs a look too many; none where that cannot be
+// told. Then the regular look has to do.
 func (k *keeper) watchTable(ctx context.Context) <-chan struct{} {
 	if k.table == nil {
 		return nil

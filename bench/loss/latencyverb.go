@@ -46,7 +46,7 @@ func latencyVerb(ctx context.Context, args []string, stdout, stderr io.Writer) e
 		return usageError{errors.New("-runs and -switches: want 1 or more")}
 	}
 	t := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "contender\tserver\trun\tp99 quiet\tp99 around\tratio")
+	fmt.Fprintln(t, "contender\tserver\trun\tp99 quiet\tp99 around\tp99 after\tratio")
 	for _, k := range kinds {
 		for _, c := range picked {
 			if ours, ok := c.(contender.Switcheroo); ok {
@@ -65,10 +65,11 @@ func latencyVerb(ctx context.Context, args []string, stdout, stderr io.Writer) e
 				}
 				l := seen.Latency
 				ratios = append(ratios, l.Ratio())
-				fmt.Fprintf(t, "%s\t%s\t%d\t%v\t%v\t%.2f\n", c.Name(), k.Name, n+1, l.Quiet.P99.Round(10*time.Microsecond), l.Around.P99.Round(10*time.Microsecond), l.Ratio())
+				fmt.Fprintf(t, "%s\t%s\t%d\t%v\t%v\t%v\t%.2f\n", c.Name(), k.Name, n+1,
+					l.Quiet.P99.Round(10*time.Microsecond), l.Around.P99.Round(10*time.Microsecond), l.After.P99.Round(10*time.Microsecond), l.Ratio())
 			}
 			slices.Sort(ratios)
-			fmt.Fprintf(t, "%s\t%s\tmedian\t\t\t%.2f\n", c.Name(), k.Name, ratios[len(ratios)/2])
+			fmt.Fprintf(t, "%s\t%s\tmedian\t\t\t\t%.2f\n", c.Name(), k.Name, ratios[len(ratios)/2])
 		}
 	}
 	return t.Flush()

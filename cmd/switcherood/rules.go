@@ -101,7 +101,7 @@ func (r *rules) Holder() string {
 
 // Anticipate has the commands started that the next Apply writes redirects with. Our
 // table takes none.
-func (r *rules) Anticipate() { r.backend.Anticipate() }
+func (r *rules) Anticipate() { r.backend.Anticipate(r.Families()) }
 
 // Apply writes the table first: the first connection that a redirect takes must
 // already have its timeouts. Connections that waited are led by the redirects.
@@ -182,7 +182,7 @@ const familiesAge = time.Second
 func (r *rules) Families() nat.Family {
 	families := r.backend.Families()
 	if now := time.Now(); now.Sub(r.looked) > familiesAge {
-		addrs, err := os.ReadFile("/proc/self/net/if_inet6")
+		addrs, err := os.ReadFile("/proc/thread-self/net/if_inet6")
 		r.looked, r.noIPv6 = now, err == nil && len(addrs) == 0
 	}
 	if r.noIPv6 {

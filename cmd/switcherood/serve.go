@@ -9,7 +9,6 @@ import (
 	"net"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -41,10 +40,6 @@ func serve(ctx context.Context, o options) error {
 		return err
 	}
 	level.Set(settings.LogLevel)
-
-	// A collection keeps all processors busy for milliseconds, in a switch as soon
-	// as at any other time; with less than 2 MiB in use, four times as much is little.
-	debug.SetGCPercent(400)
 
 	alone, err := onlyDaemon(ctx, o)
 	if err != nil {
@@ -91,6 +86,7 @@ func serve(ctx context.Context, o options) error {
 		Log:     log,
 		Now:     monotonic,
 		Tell:    metrics.Tell,
+		Busy:    busy,
 
 		PrivatePorts: settings.PrivatePorts,
 		Ready:        func() { note.ready(); log.Info("ready", "version", version, "backend", rules.name()) },

@@ -26,7 +26,7 @@ func (c *Controller) act(ctx context.Context, a action) (changed bool) {
 	case prepare:
 		c.publish(News{Kind: Probing, Message: "looked at", Service: a.Instance.Service, Unit: a.Unit.Name, Invocation: a.Unit.Invocation})
 		t := task{prepareTask, a.Unit.Invocation}
-		c.start(ctx, t, func(ctx context.Context) result { return c.prepare(ctx, a) })
+		c.start(ctx, t, c.prepareGently(a))
 		c.tasks[t].unit = a.Unit.Name
 		return false
 	case quiesce:

@@ -53,7 +53,12 @@ func (c *Controller) apply(ctx context.Context, moves []move) (changed bool) {
 			c.publish(n)
 		}
 	}
-	change, err := c.Router.Apply(limited, next.rules())
+	if c.Router.Touched(limited) {
+		c.foreign = true // so that what comes after this is ours
+	}
+	rules := next.rules()
+	rules.Unhurried = c.givesWay(fit)
+	change, err := c.Router.Apply(limited, rules)
 	unlock()
 	if err != nil {
 		c.failed(err)
@@ -180,17 +185,17 @@ func (c *Controller) fit(ctx context.Context, a move) bool {
 }
 
 // freshFor is how long what was seen of a candidate is good enough to switch to it:
-// longer than to probe it takes, and shorter than a wait for the lock. To ask
-// systemd keeps three processes busy, for milliseconds, just when the servers of
-// the host get a new one beside them; the end of a candidate comes as an event.
+// longer than it takes to probe it. To ask systemd keeps three processes busy, for
+// milliseconds, just when the servers of the host get a new one beside them; and
+// the end of a candidate comes as an event.
 const freshFor = 100 * time.Millisecond
 
-// recent returns the target of a move as it is now, or has been a moment ago. A
-// way back has to be right at the first try, and events may be late: its target
-// is one that may have been told to stop.
+// recent returns the target of a move as it is now, or has been a moment ago, if
+// nothing has been told since. A way back has to be right at the first try, and
+// events may be late: its target is one that may have been told to stop.
 func (c *Controller) recent(ctx context.Context, a point) (u Unit, ok bool) {
 	u, known := c.world.Units[a.To.Unit]
-	if known && !a.Back && c.Now()-c.sightings[a.To.Unit].at < freshFor {
+	if known && !a.Back && len(c.events) == 0 && c.Now()-c.sightings[a.To.Unit].at < freshFor {
 		return u, true
 	}
 	return c.reread(ctx, a.To.Unit)

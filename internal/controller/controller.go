@@ -11,8 +11,8 @@ import (
 	"github.com/switcheroo/switcheroo/internal/config"
 )
 
-// Options are the parts that a Controller works with. All but Gate, Ready, Tell,
-// Keeper and PrivatePorts are required.
+// Options are the parts that a Controller works with. All but Gate, Busy, Ready,
+// Tell, Keeper and PrivatePorts are required.
 type Options struct {
 	Units   Units
 	Router  Router
@@ -27,6 +27,9 @@ type Options struct {
 	PrivatePorts config.PortRange
 	// Now is CLOCK_MONOTONIC, the clock of systemd's timestamps.
 	Now func() time.Duration
+	// Busy reports whether the host's processors have little time to spare; nil:
+	// never.
+	Busy func() bool
 	// Ready is called once, when the first plan has been carried out.
 	Ready func()
 	// Tell is called with all news, by the goroutine that decides: it must
@@ -63,6 +66,7 @@ type Controller struct {
 	view        atomic.Pointer[View]     // nil once something may have changed
 	blocked     atomic.Pointer[blockage] // nil if the rules are as they should be
 
+	events  <-chan Event // nil once closed
 	results chan result
 	nudges  chan struct{}
 	hints   chan struct{}
@@ -118,6 +122,7 @@ func (c *Controller) RulesCommitted() {
 // as they are when it returns. The first event has to be a Resync; until then
 // nothing is touched.
 func (c *Controller) Run(ctx context.Context, events <-chan Event) error {
+	c.events = events
 	c.load()
 	ctx, cancel := context.WithCancel(ctx)
 	defer c.wait.Wait()
@@ -129,16 +134,16 @@ func (c *Controller) Run(ctx context.Context, events <-chan Event) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case e, open := <-events:
+		case e, open := <-c.events:
 			if !open {
-				events = nil
+				c.events = nil
 				continue
 			}
 			c.observe(e)
-			c.more(ctx, events)
+			c.more(ctx)
 		case done := <-c.results:
 			done(ctx)
-			c.more(ctx, events)
+			c.more(ctx)
 		case <-c.nudges:
 			c.dirty, c.foreign = true, true
 		case <-c.hints:
@@ -172,10 +177,10 @@ func (c *Controller) Run(ctx context.Context, events <-chan Event) error {
 
 // more takes in what else has happened, so that activations which became
 // ready together, or while a commit was under way, are switched to in one.
-func (c *Controller) more(ctx context.Context, events <-chan Event) {
+func (c *Controller) more(ctx context.Context) {
 	for {
 		select {
-		case e, open := <-events:
+		case e, open := <-c.events:
 			if !open {
 				return
 			}

@@ -129,9 +129,9 @@ func TestNoNeedlessCall(t *testing.T) {
 		slow string // this call takes 0.2 s
 		want []string
 	}{
-		"at once":          {"", []string{"Listeners " + v2, "Claimed", "Probe", "Lock", "Apply", "Save", "SaveCurrent"}},
-		"slow to answer":   {"Probe", []string{"Listeners " + v2, "Claimed", "Probe", "Lock", "Status " + v2, "Apply", "Save", "SaveCurrent"}},
-		"the lock is held": {"Lock", []string{"Listeners " + v2, "Claimed", "Probe", "Lock", "Status " + v2, "Apply", "Save", "SaveCurrent"}},
+		"at once":          {"", []string{"Listeners " + v2, "Claimed", "Probe", "Lock", "Touched", "Apply", "Save", "SaveCurrent"}},
+		"slow to answer":   {"Probe", []string{"Listeners " + v2, "Claimed", "Probe", "Lock", "Status " + v2, "Touched", "Apply", "Save", "SaveCurrent"}},
+		"the lock is held": {"Lock", []string{"Listeners " + v2, "Claimed", "Probe", "Lock", "Status " + v2, "Touched", "Apply", "Save", "SaveCurrent"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(h *host) {
@@ -151,11 +151,72 @@ func TestNoNeedlessCall(t *testing.T) {
 				h.serves("myapp", v1)
 				h.do(func() {
 					*calls = (*calls)[max(0, slices.Index(*calls, "Lock")):]
-					want := []string{"Lock", "Status " + v1, "Listeners ", "Apply", "Save", "Status " + v1, "SaveCurrent"}
+					want := []string{"Lock", "Status " + v1, "Listeners ", "Touched", "Apply", "Save", "Status " + v1, "SaveCurrent"}
 					if diff := cmp.Diff(want, first(len(want))); diff != "" {
 						t.Errorf("calls of the way back (-want +got):\n%s", diff)
 					}
 				})
+			})
+		})
+	}
+}
+
+// What was told meanwhile counts, however new what was seen before is.
+func TestDiesBeforeTheSwitch(t *testing.T) {
+	bubble(t, func(h *host) {
+		d := h.run()
+		h.start(v1, app{})
+		h.deployed(v1)
+		h.hook(func(call string) error {
+			if call == "Lock" {
+				h.crash(v2)
+				for len(d.events) == 0 { // it comes to the daemon's ears
+					time.Sleep(time.Millisecond)
+				}
+			}
+			return nil
+		})
+		h.start(v2, app{})
+		time.Sleep(time.Second)
+		h.went("myapp-v1-1")
+	})
+}
+
+// Only a switch between two that serve gives way, and only on a busy host.
+func TestGivesWay(t *testing.T) {
+	for name, c := range map[string]struct {
+		busy, want bool
+	}{"busy": {true, true}, "idle": {false, false}} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(h *host) {
+				d := h.run()
+				d.Busy = func() bool { return c.busy }
+				check := func(what string, want bool) {
+					t.Helper()
+					h.do(func() {
+						if got := h.kernel.unhurried; got != want {
+							t.Errorf("%s: unhurried is %v", what, got)
+						}
+					})
+				}
+				h.start(v1, app{})
+				h.serves("myapp", v1)
+				check("the first one", false)
+				began := time.Now()
+				h.start(v2, app{dieAfter: 3 * time.Second})
+				h.serves("myapp", v2)
+				if took := time.Since(began); (took >= lull) != c.want {
+					t.Errorf("it took %s", took)
+				}
+				check("a deploy", c.want)
+				h.serves("myapp", v1)
+				check("the way back", false)
+				h.systemctl("stop", v1)
+				h.serves("myapp", "")
+				check("withdrawn", false)
+				h.start(v3, app{})
+				h.serves("myapp", v3)
+				check("one where none serves", false)
 			})
 		})
 	}

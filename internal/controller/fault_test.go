@@ -193,14 +193,13 @@ func TestRulesAreCommitted(t *testing.T) {
 		h.start(v1, app{})
 		h.deployed(v1)
 		calls := h.record("")
-		h.do(func() { h.kernel.untouched = true })
 		d.RulesCommitted()
 		time.Sleep(time.Minute)
 		h.do(func() {
 			if diff := cmp.Diff([]string{"Touched"}, *calls); diff != "" {
 				t.Errorf("calls (-want +got):\n%s", diff)
 			}
-			h.kernel.untouched = false
+			h.kernel.touched = true
 			h.kernel.families = [2]map[string]installed{{}, {}}
 		})
 		d.RulesCommitted()

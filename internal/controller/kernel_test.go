@@ -18,7 +18,8 @@ import (
 // are written one after the other.
 type kernel struct {
 	families    [2]map[string]installed // by service
-	untouched   bool                    // by others, since the last Apply
+	unhurried   bool                    // what was applied last
+	touched     bool                    // by others, since that was last asked
 	guarded     []uint16
 	lockedBy    *daemon
 	claimedBy   string // who serves without the daemon
@@ -142,6 +143,7 @@ func (d *daemon) Apply(ctx context.Context, want nat.Rules) (nat.Change, error) 
 	}
 	k := &d.kernel
 	k.applies++
+	k.unhurried = want.Unhurried
 	var change nat.Change
 	for i, family := range []nat.Family{nat.IPv4, nat.IPv6} {
 		if i == 1 && k.between != nil {
@@ -236,7 +238,9 @@ func (d *daemon) Read(ctx context.Context) ([]nat.Installed, error) {
 func (d *daemon) Touched(ctx context.Context) bool {
 	err := d.enter(ctx, "Touched", 0)
 	defer d.mu.Unlock()
-	return err != nil || !d.kernel.untouched
+	touched := d.kernel.touched
+	d.kernel.touched = false
+	return err != nil || touched
 }
 
 func (d *daemon) Families() nat.Family { return nat.DualStack }

@@ -56,4 +56,7 @@ type Rules struct {
 	Guarded []uint16
 	// Holds are the services that are paused, at most one Hold for each.
 	Holds []Hold
+	// Unhurried: nobody waits for what is led elsewhere, and the host is busy. A
+	// Backend may take its time, in favour of the servers.
+	Unhurried bool
 }

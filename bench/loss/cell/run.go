@@ -182,23 +182,27 @@ func (r *run) switchAll(ctx context.Context, s contender.Service, random *rand.R
 		if err := pause(ctx, rest); err != nil {
 			return err
 		}
+		var done judge.Switch
 		err := within(ctx, switchTimeout, func(ctx context.Context) error {
 			times, err := r.Contender.Switch(ctx, r.arena, s, version)
 			if err != nil {
 				return err
 			}
-			done := judge.Switch{Service: s.Name, Port: s.Port, Version: version, Began: times.Began, Moved: times.Moved}
-			if r.Alone {
-				if err := r.settle(ctx, s); err != nil {
-					return err
-				}
-				done.Over = time.Now()
-			}
-			r.record(done)
+			done = judge.Switch{Service: s.Name, Port: s.Port, Version: version, Began: times.Began, Moved: times.Moved}
 			return nil
 		})
 		if err != nil {
 			return fmt.Errorf("switch %s to v%d: %w", s.Name, version, err)
+		}
+		var settleErr error
+		if r.Alone {
+			if settleErr = r.settle(ctx, s); settleErr == nil {
+				done.Over = time.Now()
+			}
+		}
+		r.record(done)
+		if settleErr != nil {
+			return settleErr
 		}
 	}
 	return r.settle(ctx, s)

@@ -3,6 +3,7 @@ package contender
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -74,36 +75,48 @@ const blindly = time.Second
 func (c Switcheroo) moved(ctx context.Context, a *arena.Arena, s Service, unit string, saves *renames) (time.Time, error) {
 	for {
 		files, err := c.saved(ctx, a, saves)
-		var last state
-		for _, f := range files {
-			one, decodeErr := decodeState(f, s)
-			switch {
-			case decodeErr != nil:
-				return time.Time{}, decodeErr
-			case one.leadsTo(unit):
+		states, decodeErr := decodeStates(files, s)
+		if decodeErr != nil {
+			return time.Time{}, decodeErr
+		}
+		for _, one := range states {
+			if one.leadsTo(unit) {
 				return one.saved, nil
 			}
-			last = one
 		}
 		if err != nil {
+			var last state
+			if len(states) > 0 {
+				last = states[len(states)-1]
+			}
 			return time.Time{}, fmt.Errorf("wait until the rules lead to %s: they do not%s: %w", unit, last.refusal(unit), err)
 		}
 	}
 }
 
+// decodeStates closes the files.
+func decodeStates(files []*os.File, s Service) (states []state, err error) {
+	for _, f := range files {
+		one, decodeErr := decodeState(f, s)
+		states, err = append(states, one), errors.Join(err, decodeErr)
+	}
+	return states, err
+}
+
 // saved waits until the daemon saves its state, or for a while, and returns what
-// it has saved; also if there is an error, the one of ctx.
+// it has saved from then on until it is to be read; also if there is an error, the
+// one of ctx.
 func (c Switcheroo) saved(ctx context.Context, a *arena.Arena, saves *renames) (files []*os.File, err error) {
-	for wait := blindly; ; wait = c.Unread {
-		renamed, err := saves.wait(ctx, wait)
-		if !renamed && len(files) > 0 {
-			return files, err
-		}
-		f, openErr := os.Open(hostRoot(a) + stateFile)
-		if openErr == nil {
+	renamed, err := saves.wait(ctx, blindly)
+	read := time.Now().Add(c.Unread)
+	for {
+		if f, openErr := os.Open(hostRoot(a) + stateFile); openErr == nil {
 			files = append(files, f)
 		}
-		if !renamed || err != nil || c.Unread == 0 {
+		if !renamed || err != nil || !time.Now().Before(read) {
+			return files, err
+		}
+		if renamed, err = saves.wait(ctx, time.Until(read)); !renamed {
 			return files, err
 		}
 	}

@@ -25,6 +25,9 @@ const (
 type Latency struct {
 	Around Percentiles `json:"around"`
 	Quiet  Percentiles `json:"quiet"`
+	// After is of those from then on until the old version was gone, where that
+	// was waited for.
+	After Percentiles `json:"after,omitzero"`
 	// Curve is the 99th percentile of requests by when they began, one value a
 	// Step from -Reach to +Reach of a move; 0 where there was none.
 	Curve []time.Duration `json:"curve_ns,omitempty"`
@@ -55,7 +58,7 @@ func latency(result *load.Result, switches []Switch) Latency {
 	}
 	start := time.Unix(0, result.Start)
 	var moves []time.Duration
-	var near, busy []span
+	var near, after, busy []span
 	for _, s := range switches {
 		began, moved := s.Began.Sub(start), s.Moved.Sub(start)
 		moves = append(moves, moved)
@@ -63,12 +66,13 @@ func latency(result *load.Result, switches []Switch) Latency {
 		over := moved
 		if !s.Over.IsZero() {
 			over = s.Over.Sub(start)
+			after = append(after, span{moved + Window/2, over})
 		}
 		busy = append(busy, span{began - Calm, over + Calm})
 	}
 	slices.Sort(moves)
-	near, busy = merge(near), merge(busy)
-	var around, quiet []time.Duration
+	near, after, busy = merge(near), merge(after), merge(busy)
+	var around, later, quiet []time.Duration
 	steps := make([][]time.Duration, 2*Reach/Step)
 	for s := range result.Samples.All() {
 		if s.Kind == load.Stream {
@@ -79,6 +83,9 @@ func latency(result *load.Result, switches []Switch) Latency {
 		if meets(near, request) {
 			around = append(around, s.Latency)
 		}
+		if meets(after, request) {
+			later = append(later, s.Latency)
+		}
 		if !meets(busy, request) {
 			quiet = append(quiet, s.Latency)
 		}
@@ -87,7 +94,7 @@ func latency(result *load.Result, switches []Switch) Latency {
 			steps[n] = append(steps[n], s.Latency)
 		}
 	}
-	l := Latency{Around: percentiles(around), Quiet: percentiles(quiet)}
+	l := Latency{Around: percentiles(around), After: percentiles(later), Quiet: percentiles(quiet)}
 	for _, took := range steps {
 		l.Curve = append(l.Curve, percentiles(took).P99)
 	}

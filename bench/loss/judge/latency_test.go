@@ -33,6 +33,10 @@ func TestLatency(t *testing.T) {
 	if l.Quiet.Max != 20*millisecond || l.Quiet.P50 != millisecond {
 		t.Errorf("quiet: %+v", l.Quiet)
 	}
+	// From 3.1 s to 4 s, as the other's end is not known.
+	if l.After.N != 91 || l.After.Max != millisecond {
+		t.Errorf("after: %+v", l.After)
+	}
 	// The curve goes by when a request began: -150 ms, +10 ms, +60 ms.
 	for after, want := range map[time.Duration]time.Duration{-150 * millisecond: 140 * millisecond, 10 * millisecond: 40 * millisecond,
 		60 * millisecond: 70 * millisecond, 400 * millisecond: millisecond} {

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/switcheroo/switcheroo/internal/nat"
 )
 
 // Half of the processor time of iptables-restore goes by before it reads its
@@ -17,18 +19,21 @@ import (
 
 // waitsFor is how long a started command waits for something to write. Most
 // servers are up by then, and nobody's command should stay for long: what takes
-// more time to start is switched to as if nobody had seen it coming.
+// more time to start is switched to as if nobody had seen it coming; so is what is
+// switched back to.
 const waitsFor = 30 * time.Second
 
-// Anticipate says that an Apply is likely to write soon. The next write of each
-// family is then done by a command that has been started from here on, and
+// Anticipate says that an Apply is likely to write to the families soon. The next
+// write of each is then done by a command that has been started from here on, and
 // waits; without it, or when it has waited in vain for 30 s, a write starts its
 // own. Anticipate returns at once, and may be called at any time, by several,
 // and again: it starts no second command, and the time begins anew. Who calls it
 // calls Close.
-func (b *Backend) Anticipate() {
+func (b *Backend) Anticipate(families nat.Family) {
 	for _, t := range b.current() {
-		t.ahead.anticipate(t.restoring(t.wait))
+		if t.family&families != 0 {
+			t.ahead.anticipate(t.restoring(t.wait))
+		}
 	}
 }
 
@@ -68,9 +73,10 @@ func (a *ahead) anticipate(argv []string) {
 		unix.Close(fd)
 	case a.writer != nil:
 		unix.Close(fd)
+		a.writer.until = time.Now().Add(patience)
 		a.writer.expiry.Reset(patience)
 	default:
-		w := &writer{argv: argv, ns: ns, started: make(chan struct{})}
+		w := &writer{argv: argv, ns: ns, until: time.Now().Add(patience), started: make(chan struct{})}
 		w.expiry = time.AfterFunc(patience, func() { a.expire(w) })
 		a.writer = w
 		a.running.Go(func() {
@@ -111,17 +117,21 @@ func (a *ahead) take() *writer {
 	return w
 }
 
-// remove takes w out of its place and reports whether it was there.
-func (a *ahead) remove(w *writer) bool {
+// remove takes w out of its place, if it is there.
+func (a *ahead) remove(w *writer) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.writer == w && a.take() != nil
+	if a.writer == w {
+		a.take()
+	}
 }
 
-// expire ends a writer that waits still.
+// expire ends a writer that waits still, unless it may wait for longer by now.
 func (a *ahead) expire(w *writer) {
-	if a.remove(w) {
-		w.dismiss()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.writer == w && !time.Now().Before(w.until) {
+		a.dismiss(a.take())
 	}
 }
 

@@ -67,7 +67,7 @@ func (b *watched) started() (pids []int) {
 // for its first line.
 func (b *watched) ready() (pids []int) {
 	b.t.Helper()
-	b.Anticipate()
+	b.Anticipate(nat.DualStack)
 	waitFor(b.t, "two commands that wait", func() bool {
 		pids = slices.DeleteFunc(b.started(), func(pid int) bool { return !reads(pid) })
 		return len(pids) == 2
@@ -113,7 +113,7 @@ func TestAnticipate(t *testing.T) {
 		b := newWatched(t, v)
 		for n := range 4 {
 			pids := b.ready()
-			b.Anticipate()
+			b.Anticipate(nat.DualStack)
 			mustApply(t, b.Backend, switched(n).Redirects...)
 			checkInstalled(t, b.Backend, switched(n))
 			wantEnded(t, pids...)
@@ -129,7 +129,7 @@ func TestAnticipateAtOnce(t *testing.T) {
 	eachVariant(t, func(t *testing.T, v Variant) {
 		b := newWatched(t, v)
 		for n := range 10 {
-			b.Anticipate()
+			b.Anticipate(nat.DualStack)
 			mustApply(t, b.Backend, switched(n).Redirects...)
 			checkInstalled(t, b.Backend, switched(n))
 			b.wantStarted(2 * (n + 1))
@@ -159,7 +159,7 @@ func TestAnticipateInVain(t *testing.T) {
 		for _, tool := range b.tools {
 			tool.ahead.patience = 50 * time.Millisecond
 		}
-		b.Anticipate()
+		b.Anticipate(nat.DualStack)
 		waitFor(t, "the commands to end", func() bool { return ended(pids[0]) && ended(pids[1]) })
 		for _, tool := range b.tools {
 			tool.ahead.patience = 0
@@ -169,7 +169,7 @@ func TestAnticipateInVain(t *testing.T) {
 		b.Close()
 		wantEnded(t, pids...)
 		untouched()
-		b.Anticipate()
+		b.Anticipate(nat.DualStack)
 		b.wantStarted(4)
 		mustApply(t, b.Backend, switched(0).Redirects...)
 		b.wantStarted(6)
@@ -201,7 +201,7 @@ func TestAnticipateKilled(t *testing.T) {
 			return a.writer == nil
 		})
 		before := len(b.started())
-		b.Anticipate()
+		b.Anticipate(nat.DualStack)
 		waitFor(t, "another one", func() bool { return len(b.started()) == before+1 })
 	})
 }
@@ -387,7 +387,7 @@ func TestAnticipateOtherwise(t *testing.T) {
 			return other.do(func() error {
 				wantNoTrace(t, v)
 				// Here, while one waits there.
-				b.Anticipate()
+				b.Anticipate(nat.DualStack)
 				return nil
 			})
 		}()
@@ -428,7 +428,7 @@ func TestAnticipateAllAtOnce(t *testing.T) {
 						case <-over:
 							return nil
 						case <-time.After(rand.N(4 * time.Millisecond)):
-							b.Anticipate()
+							b.Anticipate(nat.DualStack)
 						}
 					}
 				})
@@ -458,7 +458,7 @@ func TestAnticipateWithoutIPv6(t *testing.T) {
 	commands["ip6tables-legacy-restore"] = "read line"
 	fakeCommands(t, commands)
 	b := newBackend(t, Legacy)
-	b.Anticipate()
+	b.Anticipate(nat.DualStack)
 	w := b.tools[1].ahead.writer
 	<-w.started
 	if ended(w.process.pid) {

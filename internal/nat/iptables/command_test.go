@@ -93,7 +93,7 @@ const orphanEnv = "IPTABLES_TEST_ORPHAN"
 func orphanMain() int {
 	b, err := New(context.Background(), Options{Variant: Legacy, WaitSec: 30})
 	if err == nil && os.Getenv(orphanEnv) == anticipated {
-		b.Anticipate()
+		b.Anticipate(nat.DualStack)
 		select {}
 	}
 	if err == nil {

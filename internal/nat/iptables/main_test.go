@@ -140,7 +140,7 @@ func mustApply(t testing.TB, b *Backend, redirects ...nat.Redirect) nat.Change {
 // apply is Apply, anticipated if the test is run so.
 func apply(ctx context.Context, t testing.TB, b *Backend, want nat.Rules) (nat.Change, error) {
 	if strings.Contains(t.Name(), "/"+anticipated+"/") {
-		b.Anticipate()
+		b.Anticipate(nat.DualStack)
 	}
 	return b.Apply(ctx, want)
 }

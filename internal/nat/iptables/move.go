@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/switcheroo/switcheroo/internal/nat"
 )
@@ -39,6 +40,8 @@ func (b *Backend) move(ctx context.Context, want nat.Rules) (moved, proven nat.F
 		}
 		if writes == 0 {
 			before = b.proof(ctx)
+		} else if want.Unhurried {
+			rest(ctx)
 		}
 		switch err := b.write(ctx, t, script); {
 		case err == nil:
@@ -55,7 +58,20 @@ func (b *Backend) move(ctx context.Context, want nat.Rules) (moved, proven nat.F
 	if writes == 0 {
 		return 0, 0, nil
 	}
+	if want.Unhurried && b.variant == Legacy { // which is read now
+		rest(ctx)
+	}
 	return moved, b.prove(ctx, before, wanted, writes), nil
+}
+
+// rest lets the servers of a busy host have the processors between two steps of a
+// move that nobody waits for: each takes a millisecond or two, and all of them in
+// a row would be felt.
+func rest(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(5 * time.Millisecond):
+	}
 }
 
 // sameServices reports whether have and want differ in no chain that several

@@ -40,7 +40,9 @@ func TestMoveComesFirst(t *testing.T) {
 			ipt(t, v, nat.IPv4, "-t nat -A OUTPUT -p tcp --dport 1 -j SW-NETWORK")
 		}
 		see := blind(b)
-		change, err := apply(testContext(t), t, b, moved())
+		want := moved()
+		want.Unhurried = true
+		change, err := apply(testContext(t), t, b, want)
 		if !change.Changed || (err == nil) != (v == NFT) {
 			t.Errorf("Apply without a read: %+v, %v", change, err)
 		}

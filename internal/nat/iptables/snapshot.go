@@ -21,7 +21,7 @@ type hook struct {
 	chain string
 	pos   int    // from 1
 	jump  string // where it leads: one of our chains
-	spec  string // as iptables-save shows it, to delete it by
+	spec  string // as iptables shows it, or we would write it, to delete it by
 	rule  rule
 }
 

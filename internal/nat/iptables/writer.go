@@ -17,8 +17,9 @@ import (
 // whatever others write meanwhile.
 type writer struct {
 	argv    []string
-	ns      namespace     // that it was started in
-	expiry  *time.Timer   // ends it when it has waited for long enough
+	ns      namespace   // that it was started in
+	expiry  *time.Timer // ends it when it has waited for long enough, at until
+	until   time.Time
 	started chan struct{} // closed once process is set
 	process *process      // nil if it could not be started
 }
@@ -45,8 +46,8 @@ func (w *writer) run(fd int) {
 }
 
 // write has the command carry out a script, which ends in its only COMMIT. Done
-// is false if it certainly has not, because it had ended before it had all of
-// the script: somebody may have killed it while it waited.
+// is false if it certainly has not, and for no reason that another would meet: it
+// had been killed, while it waited for instance, before it had all of the script.
 func (w *writer) write(ctx context.Context, timeout time.Duration, script string) (done bool, err error) {
 	<-w.started
 	if w.process == nil {
@@ -54,8 +55,9 @@ func (w *writer) write(ctx context.Context, timeout time.Duration, script string
 	}
 	_, fed, err := w.process.finish(ctx, timeout, script)
 	var exit *exec.ExitError
-	byItself := err == nil || errors.As(err, &exit)
-	if byItself && fed <= strings.Index(script, "COMMIT\n") {
+	// An exit status of its own, if it has read anything, is an answer.
+	gone := err == nil || errors.As(err, &exit) && (exit.ExitCode() < 0 || fed == 0)
+	if gone && fed <= strings.Index(script, "COMMIT\n") {
 		return false, nil
 	}
 	return true, err
