@@ -74,6 +74,11 @@ loss: go ## what Switcheroo and others lose in a switch, 20 switches a cell (doc
 	test/setup
 	go run ./bench/loss run
 
+.PHONY: loss-latency
+loss-latency: go ## requests around a switch beside those of quiet times, three runs (10 min, on a quiet machine)
+	test/setup
+	go run ./bench/loss latency -servers warm -switches 14
+
 .PHONY: loss-long
 loss-long: go ## Switcheroo alone, until there are 10,000 switches under load (SWITCHES); resumes
 	test/setup

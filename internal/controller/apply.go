@@ -185,10 +185,10 @@ func (c *Controller) fit(ctx context.Context, a move) bool {
 }
 
 // freshFor is how long what was seen of a candidate is good enough to switch to it:
-// longer than it takes to probe it. To ask systemd keeps three processes busy, for
+// longer than a lull and its probe take. To ask systemd keeps three processes busy, for
 // milliseconds, just when the servers of the host get a new one beside them; and
 // the end of a candidate comes as an event.
-const freshFor = 100 * time.Millisecond
+const freshFor = 250 * time.Millisecond
 
 // recent returns the target of a move as it is now, or has been a moment ago, if
 // nothing has been told since. A way back has to be right at the first try, and

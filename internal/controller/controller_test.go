@@ -126,7 +126,7 @@ func TestThreeVersionsInARow(t *testing.T) {
 // that should take; and a way back takes another after it.
 func TestNoNeedlessCall(t *testing.T) {
 	for name, c := range map[string]struct {
-		slow string // this call takes 0.2 s
+		slow string // this call takes too long
 		want []string
 	}{
 		"at once":          {"", []string{"Listeners " + v2, "Claimed", "Probe", "Lock", "Touched", "Apply", "Save", "SaveCurrent"}},
@@ -229,7 +229,7 @@ func (h *host) record(slow string) *[]string {
 	h.hook(func(call string) error {
 		h.do(func() { *calls = append(*calls, call) })
 		if call == slow {
-			time.Sleep(200 * time.Millisecond)
+			time.Sleep(2 * freshFor)
 		}
 		return nil
 	})

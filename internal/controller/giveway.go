@@ -5,10 +5,11 @@ import (
 	"time"
 )
 
-// lull is how long a candidate is let alone when it says READY=1: systemd, the
-// bus, the journal and whoever typed the command have something to do then as
-// well, and where the processors are busy it would be felt if all came at once.
-const lull = 10 * time.Millisecond
+// lull is how long a candidate is let alone when it says READY=1. It has just been
+// started, and systemd, the bus, the journal and whoever typed the command have
+// something to do as well: where the processors are busy, clients would feel it if
+// the switch and the first requests came on top of that.
+const lull = 100 * time.Millisecond
 
 // unhurried reports whether nobody waits for a switch of the service: what is to
 // serve no longer does, and well.
