@@ -48,12 +48,11 @@ func fingerprintOf(family nat.Family) (fingerprint, error) {
 	if !legacyTable(family, "nat") {
 		return fingerprint{}, nil
 	}
-	e, err := openEye(family)
-	if err != nil {
-		return fingerprint{}, err
+	e, seen, err := openSeen(family)
+	if err == nil {
+		e.close()
 	}
-	defer e.close()
-	return e.look()
+	return seen, err
 }
 
 // eye is a socket to look at table nat of one family with, again and again: one
@@ -75,6 +74,20 @@ func openEye(family nat.Family) (*eye, error) {
 		return nil, fmt.Errorf("look at %v table nat: socket: %w", family, err)
 	}
 	return &eye{family, fd}, nil
+}
+
+// openSeen opens an eye and looks. The caller closes it, unless there is an error.
+func openSeen(family nat.Family) (*eye, fingerprint, error) {
+	e, err := openEye(family)
+	if err != nil {
+		return nil, fingerprint{}, err
+	}
+	seen, err := e.look()
+	if err != nil {
+		e.close()
+		return nil, fingerprint{}, err
+	}
+	return e, seen, nil
 }
 
 // look makes the kernel load the table if it is not there.

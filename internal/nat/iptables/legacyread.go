@@ -28,15 +28,11 @@ func (t *tool) readLegacy(ctx context.Context) (snapshot, fingerprint, error) {
 		// Even to list a table makes the kernel load and register it.
 		return snapshot{}, fingerprint{}, nil
 	}
-	e, err := openEye(t.family)
+	e, seen, err := openSeen(t.family)
 	if err != nil {
 		return snapshot{}, fingerprint{}, err
 	}
 	defer e.close()
-	seen, err := e.look()
-	if err != nil {
-		return snapshot{}, fingerprint{}, err
-	}
 	table, seen, err := e.table(seen)
 	if err == nil {
 		if s, err := table.snapshot(); err == nil {
@@ -49,15 +45,11 @@ func (t *tool) readLegacy(ctx context.Context) (snapshot, fingerprint, error) {
 
 // legacyNAT reads a table that is there.
 func legacyNAT(family nat.Family) (xtable, error) {
-	e, err := openEye(family)
+	e, seen, err := openSeen(family)
 	if err != nil {
 		return xtable{}, err
 	}
 	defer e.close()
-	seen, err := e.look()
-	if err != nil {
-		return xtable{}, err
-	}
 	table, _, err := e.table(seen)
 	return table, err
 }

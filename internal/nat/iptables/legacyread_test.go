@@ -305,15 +305,11 @@ func TestLegacyReadLooksAgain(t *testing.T) {
 	newNetns(t)
 	mustApply(t, newBackend(t, Legacy), web(v1, 8443))
 	for _, f := range families {
-		e, err := openEye(f)
+		e, seen, err := openSeen(f)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer e.close()
-		seen, err := e.look()
-		if err != nil {
-			t.Fatal(err)
-		}
 		ipt(t, Legacy, f, "-t nat -I OUTPUT 1 -p tcp --dport 7 -j ACCEPT")
 		for i, want := range [][]int{{1, 2}, {2, 1}, {1, 2}} {
 			if i > 0 {

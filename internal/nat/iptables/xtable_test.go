@@ -23,15 +23,11 @@ var tableFiles = map[nat.Family]string{nat.IPv4: "testdata/table.v4", nat.IPv6: 
 // entries, with counters of 0.
 func rawTable(t testing.TB, f nat.Family) (info, entries []byte) {
 	t.Helper()
-	e, err := openEye(f)
+	e, seen, err := openSeen(f)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer e.close()
-	seen, err := e.look()
-	if err != nil {
-		t.Fatal(err)
-	}
 	entries, err = e.entries(seen.size)
 	if err != nil {
 		t.Fatal(err)
